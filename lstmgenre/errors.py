@@ -1,0 +1,21 @@
+"""The errors that a user can cause or mend.
+
+Every message is one line that says what is wrong, where (file, utterance, line), and what to do about it.
+:func:`lstmgenre.cli.main` prints it on stderr and exits 1; anything else that reaches it is a bug.
+"""
+
+
+class LstmGenreError(Exception):
+    """Base of all errors that are about the input and not about the program."""
+
+
+class DataError(LstmGenreError):
+    """A corpus, data directory, audio file, label or archive content that cannot be used."""
+
+
+class FormatError(LstmGenreError):
+    """A file that is not in the format it should be in: says at which byte or line."""
+
+
+class ModelError(LstmGenreError):
+    """A model that does not fit its data, or a training run that broke down (dimension, genres, NaN)."""

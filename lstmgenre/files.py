@@ -1,0 +1,45 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from lstmgenre.errors import DataError
+
+
+@contextmanager
+def atomic_output(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path` and rename it to `path` if the block ends well.
+
+    A reader never sees a part of the file; after an error or a kill the old file, or none, is what is there. Text is
+    UTF-8 with "\\n" line ends. Raises DataError where the directory cannot be written.
+    """
+    target = Path(path)
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written: {error.strerror}") from error
+    try:
+        os.fchmod(fd, 0o666 & ~_umask())
+        with os.fdopen(fd, mode, **text) as stream:
+            yield stream
+        os.replace(temporary, target)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, BrokenPipeError):
+            raise DataError(f"{target}: cannot be written: {error.strerror}") from error
+        raise
+
+
+def _umask() -> int:
+    # mkstemp makes files private; what a pipeline leaves behind should follow the user's umask like any other file.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
