@@ -1,0 +1,74 @@
+"""Segment features: what a track's frames look like as one vector (equations 10-14 of the paper).
+
+A segment is a whole track. From its posteriors, frames x C, come four statistics of C numbers each, laid out
+max | min | mean | share above the threshold, each in the order of the model's `genres` file: 24 numbers for 6 genres.
+The fused vector puts the mean scattering vector first: 525 + 24 = 549 numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from lstmgenre.errors import DataError
+
+THRESHOLD = 0.9  # k of equation 14, section 4.2 of the paper
+
+# How far rounding may take a softmax outside [0, 1] before we say that it is none.
+_ROUNDING = 1e-4
+
+
+def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
+    """LSTM segment feature of one track, equations 11-14.
+
+    Shape: posteriors (frames, C), probabilities -> (4 C,) float32. The share counts frames strictly above `threshold`.
+    Raises DataError where there is no frame or a value is no probability (activations or logs given by mistake).
+    """
+    if len(posteriors) == 0:
+        raise DataError("has no frames to pool")
+    if not (posteriors.min() >= -_ROUNDING and posteriors.max() <= 1 + _ROUNDING):
+        raise DataError(
+            "holds values outside [0, 1]: pool posteriors, not activations or logs (forward without --apply-log)"
+        )
+    return np.concatenate(
+        [
+            posteriors.max(axis=0),
+            posteriors.min(axis=0),
+            posteriors.mean(axis=0, dtype=np.float64),
+            (posteriors > threshold).mean(axis=0, dtype=np.float64),
+        ]
+    ).astype(np.float32)
+
+
+def mean_vector(features: np.ndarray) -> np.ndarray:
+    """Initial segment feature, equation 10: (frames, D) -> (D,) float32."""
+    return features.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def pool_all(
+    posteriors: Iterable[tuple[str, np.ndarray]],
+    threshold: float = THRESHOLD,
+    features: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Segment vector of every track, one in memory at a time; fused with the mean of `features` where those are given.
+
+    Yields (utterance, (4 C,)) or (utterance, (D + 4 C,)). Raises DataError, naming the utterance, where features
+    are missing or have another number of frames than the posteriors.
+    """
+    for utterance, frames in posteriors:
+        try:
+            vector = pool(frames, threshold)
+        except DataError as error:
+            raise DataError(f"{utterance}: {error}") from error
+        if features is not None:
+            if utterance not in features:
+                raise DataError(f"{utterance}: has posteriors but no features to fuse with: check --fuse")
+            scattering = features[utterance]
+            if len(scattering) != len(frames):
+                raise DataError(
+                    f"{utterance}: {len(frames)} frames of posteriors but {len(scattering)} of features: "
+                    "the posteriors were made from other features"
+                )
+            vector = np.concatenate([mean_vector(scattering), vector])
+        yield utterance, vector
