@@ -1,1 +1,15 @@
-"""lstmgenre."""
+"""Music genres from scattering features, nnet1 networks and segment features. One track walks through these modules:
+
+    corpora      a collection of music on disk, or a synthesised one   -> a Kaldi data directory
+    datadir      wav.scp, segments, utt2genre, utt2spk (the artist)    -> utterances
+    audio        a path, a pipe or a segment                           -> 22 050 Hz mono samples
+    scattering   samples                                               -> 525 coefficients a frame
+    training     features and genres                                   -> an nnet1 model (nnet1: components and files)
+    posteriors   features and a model                                  -> genre probabilities a frame
+    segments     posteriors, and features to fuse with                 -> one vector a track
+    svm          segment vectors                                       -> a genre a track
+    scoring      posteriors and genres                                 -> accuracies and confusions
+    report       the scores of experiments                             -> the paper's tables
+
+below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (shards), console (what a person sees).
+"""

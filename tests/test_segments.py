@@ -10,8 +10,8 @@ from lstmgenre.errors import DataError
 from lstmgenre.segments import mean_vector, pool, pool_all
 
 
-def posteriors(frames=st.integers(1, 40), classes=st.integers(2, 7)):
-    shapes = st.tuples(frames, classes)
+def posteriors():
+    shapes = st.tuples(st.integers(1, 40), st.integers(2, 7))
     raw = shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=st.floats(-30, 30)))
     return raw.map(lambda x: (np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)).astype(np.float32))
 

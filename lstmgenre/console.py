@@ -1,0 +1,73 @@
+"""What a person sees: log lines and progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_LOG_EVERY = 30.0  # seconds between progress lines where stderr is no terminal
+
+
+def setup_logging(verbose: bool = False) -> None:
+    """Log to stderr, one line a record: `lstmgenre: message`, with the level where it is a warning or worse."""
+
+    class Plain(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+            return f"lstmgenre: {level}{record.getMessage()}"
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Plain())
+    root = logging.getLogger("lstmgenre")
+    root.handlers = [handler]
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.captureWarnings(True)
+
+
+def fail(message: str) -> None:
+    """One line on stderr that says why the command ends."""
+    print(f"lstmgenre: error: {' '.join(message.split())}", file=sys.stderr)
+
+
+def emit(human: str, data: Any, as_json: bool) -> None:
+    """The result of a command on stdout: for a person, or as JSON for a program."""
+    print(json.dumps(data, indent=1, ensure_ascii=False) if as_json else human)
+
+
+@contextmanager
+def progress(description: str, total: int | None, count: Callable[[], int]) -> Iterator[None]:
+    """Show how far the block has come, as `count()` tells: a bar on a terminal, a log line now and then elsewhere."""
+    done = threading.Event()
+    show = _show_bar if sys.stderr.isatty() else _log_lines
+    thread = threading.Thread(target=show, args=(description, total, count, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _show_bar(description: str, total: int | None, count: Callable[[], int], done: threading.Event) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        while not done.wait(0.2):
+            bar.update(task, completed=count())
+
+
+def _log_lines(description: str, total: int | None, count: Callable[[], int], done: threading.Event) -> None:
+    started = time.monotonic()
+    of = f" of {total}" if total is not None else ""
+    while not done.wait(_LOG_EVERY):
+        seconds = time.monotonic() - started
+        logging.getLogger("lstmgenre").info("%s: %d%s after %.0f s", description, count(), of, seconds)
