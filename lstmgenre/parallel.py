@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
+from threadpoolctl import threadpool_limits
 
 from lstmgenre.errors import LstmGenreError
 
@@ -28,13 +29,14 @@ def run(function: Callable[[Shard], Result], shards: Sequence[Shard], jobs: int,
     tasks = (
         joblib.delayed(_run_shard)(function, shard, log.replace("JOB", str(k))) for k, shard in enumerate(shards, 1)
     )
-    # inner_max_num_threads: two workers that both thread their FFTs and GEMMs fight for the same cores.
     with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
         yield from joblib.Parallel(return_as="generator_unordered")(tasks)
 
 
 def _run_shard(function: Callable[[Shard], Result], shard: Shard, log: str) -> Result:
-    with shard_log(Path(log), f"{function.__module__}.{function.__qualname__}"):
+    # One thread each: workers that thread their FFTs and GEMMs fight for the same cores. (joblib sees to that in its
+    # processes, but runs a single job in this one.)
+    with shard_log(Path(log), f"{function.__module__}.{function.__qualname__}"), threadpool_limits(1):
         try:
             return function(shard)
         except LstmGenreError as error:
