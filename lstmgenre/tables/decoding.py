@@ -1,0 +1,214 @@
+"""Kaldi's bytes -> one value, strictly.
+
+A binary value starts with "\\0B", a text one does not. Nothing else is understood: in particular a payload that holds a
+Python pickle (kaldiio's `PKL`) is refused unread.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lstmgenre.errors import DataError
+from lstmgenre.tables import compression
+from lstmgenre.tables.cursor import Cursor
+from lstmgenre.tables.rules import INT32, SIZED_INT, SIZED_PAIR, Kind, as_float32, check_key, is_finite
+
+
+def read_value(cursor: Cursor, kind: Kind, space: bytes = b" ") -> Any:
+    """The value that starts at the cursor; `space` is the byte that ended the key.
+
+    Raises FormatError for what is no such value, DataError for one that is whole but not finite.
+    """
+    first = space if space == b"\n" else cursor.byte()
+    if first == b"\0":
+        if cursor.read(1) != b"B":
+            raise cursor.error("neither binary (\\0B) nor text: not a Kaldi value")
+        value = _READ_BINARY[kind](cursor)
+    else:
+        value = _READ_TEXT[kind](cursor, first)
+    if not is_finite(value, kind):
+        raise DataError(f"{cursor.where()}: holds a number that is not finite; find out which step made it")
+    return value
+
+
+# Binary ---------------------------------------------------------------------------------------------------------------
+
+
+def _read_matrix(cursor: Cursor) -> np.ndarray:
+    token = _type_token(cursor)
+    if token in ("CM", "CM2", "CM3"):
+        return _read_compressed(cursor, token)
+    if token not in ("FM", "DM"):
+        raise cursor.error(f"a value of type {token!r} where a matrix should be")
+    rows, cols = _read_size(cursor), _read_size(cursor)
+    return as_float32(cursor.array(rows * cols, "<f4" if token == "FM" else "<f8")).reshape(rows, cols)
+
+
+def _read_compressed(cursor: Cursor, token: str) -> np.ndarray:
+    low, span, rows, cols = cursor.unpack(compression.HEADER)
+    if min(rows, cols) < 0:
+        raise cursor.error(f"a matrix of {rows} x {cols}")
+    if token == "CM":
+        percentiles = cursor.array(cols * 4, "<u2").reshape(cols, 4)
+        return compression.columns(percentiles, cursor.array(cols * rows, "u1").reshape(cols, rows), low, span)
+    codes = cursor.array(rows * cols, "<u2" if token == "CM2" else "u1").reshape(rows, cols)
+    return compression.uniform(codes, low, span, token)
+
+
+def _read_vector(cursor: Cursor) -> np.ndarray:
+    token = _type_token(cursor)
+    if token not in ("FV", "DV"):
+        raise cursor.error(f"a value of type {token!r} where a vector should be")
+    return as_float32(cursor.array(_read_size(cursor), "<f4" if token == "FV" else "<f8"))
+
+
+def _type_token(cursor: Cursor) -> str:
+    token, _ = cursor.word()
+    return token[:40].decode("ascii", "backslashreplace")
+
+
+def _read_int(cursor: Cursor) -> int:
+    size, value = cursor.unpack(struct.Struct("<Bi"))
+    if size != 4:
+        raise cursor.error(f"an integer of {size} bytes where 4 should be")
+    return value
+
+
+def _read_size(cursor: Cursor) -> int:
+    if (size := _read_int(cursor)) < 0:
+        raise cursor.error(f"a size of {size}")
+    return size
+
+
+def _read_float(cursor: Cursor) -> float:
+    size = cursor.read(1)[0]
+    if size not in (4, 8):
+        raise cursor.error(f"a number of {size} bytes where 4 or 8 should be")
+    return struct.unpack("<f" if size == 4 else "<d", cursor.read(size))[0]
+
+
+def _read_int_vector(cursor: Cursor) -> np.ndarray:
+    items = cursor.array(_read_size(cursor), SIZED_INT)
+    if (items["size"] != 4).any():
+        raise cursor.error("an integer that is not of 4 bytes")
+    return items["value"].astype(np.int32)
+
+
+def _read_posterior(cursor: Cursor) -> list[list[tuple[int, float]]]:
+    frames = []
+    for _ in range(_read_size(cursor)):
+        pairs = cursor.array(_read_size(cursor), SIZED_PAIR)
+        if (pairs["int_size"] != 4).any() or (pairs["float_size"] != 4).any():
+            raise cursor.error("a class or weight that is not of 4 bytes")
+        frames.append(list(zip(pairs["class"].tolist(), pairs["weight"].tolist(), strict=True)))
+    return frames
+
+
+def _read_no_token(cursor: Cursor) -> str:
+    raise cursor.error("a binary value where text should be")
+
+
+# Text -----------------------------------------------------------------------------------------------------------------
+
+
+def _read_text_matrix(cursor: Cursor, first: bytes) -> np.ndarray:
+    rows = [_numbers(cursor, row.split()) for row in _bracketed(cursor, first) if row.strip()]
+    if len({len(row) for row in rows}) > 1:
+        raise cursor.error("rows of different lengths")
+    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+
+
+def _read_text_vector(cursor: Cursor, first: bytes) -> np.ndarray:
+    return _numbers(cursor, b" ".join(_bracketed(cursor, first)).split())
+
+
+def _bracketed(cursor: Cursor, byte: bytes) -> list[bytes]:
+    """The lines between `[` and `]`."""
+    while byte.isspace():
+        byte = cursor.byte()
+    if byte != b"[":
+        begin = byte + cursor.stream.read(2)
+        hint = "a Python pickle, which is never opened" if begin == b"PKL" else f"{begin!r}"
+        raise cursor.error(f"{hint} where '[' or a binary value should be")
+    lines = []
+    while b"]" not in (line := cursor.line()):
+        lines.append(line)
+    last, _, rest = line.partition(b"]")
+    if rest.strip():
+        raise cursor.error(f"{rest[:40]!r} after ']'")
+    return [*lines, last]
+
+
+def _numbers(cursor: Cursor, words: list[bytes]) -> np.ndarray:
+    return np.array([_number(cursor, float, word) for word in words], np.float64).astype(np.float32)
+
+
+def _number(cursor: Cursor, kind: type, word: bytes) -> Any:
+    try:
+        value = kind(word)
+    except ValueError:
+        value = None
+    # Python also takes 1_000, which no other reader does.
+    if value is None or b"_" in word or (kind is int and not INT32.min <= value <= INT32.max):
+        raise cursor.error(f"{word[:40]!r} is no {'32-bit integer' if kind is int else 'number'}")
+    return value
+
+
+def _words(cursor: Cursor, first: bytes) -> list[bytes]:
+    return (first if first == b"\n" else first + cursor.line()).split()
+
+
+def _one_word(cursor: Cursor, first: bytes) -> bytes:
+    words = _words(cursor, first)
+    if len(words) != 1:
+        raise cursor.error(f"{len(words)} words where one should be")
+    return words[0]
+
+
+def _read_text_token(cursor: Cursor, first: bytes) -> str:
+    word = _one_word(cursor, first)
+    try:
+        return check_key(word.decode("utf-8"))
+    except (UnicodeDecodeError, DataError) as error:
+        raise cursor.error(f"{word[:40]!r} is no token of UTF-8 text") from error
+
+
+def _read_text_int_vector(cursor: Cursor, first: bytes) -> np.ndarray:
+    return np.array([_number(cursor, int, word) for word in _words(cursor, first)], np.int32)
+
+
+def _read_text_posterior(cursor: Cursor, first: bytes) -> list[list[tuple[int, float]]]:
+    frames: list[list[tuple[int, float]]] = []
+    words = iter(_words(cursor, first))
+    for bracket in words:
+        if bracket != b"[":
+            raise cursor.error(f"{bracket[:40]!r} where '[' should be")
+        frame = []
+        while (word := next(words, b"")) != b"]":
+            frame.append((_number(cursor, int, word), _number(cursor, float, next(words, b""))))
+        frames.append(frame)
+    return frames
+
+
+_READ_BINARY: dict[Kind, Callable[[Cursor], Any]] = {
+    "matrix": _read_matrix,
+    "vector": _read_vector,
+    "int-vector": _read_int_vector,
+    "posterior": _read_posterior,
+    "int": _read_int,
+    "float": _read_float,
+    "token": _read_no_token,
+}
+_READ_TEXT: dict[Kind, Callable[[Cursor, bytes], Any]] = {
+    "matrix": _read_text_matrix,
+    "vector": _read_text_vector,
+    "int-vector": _read_text_int_vector,
+    "posterior": _read_text_posterior,
+    "int": lambda cursor, first: _number(cursor, int, _one_word(cursor, first)),
+    "float": lambda cursor, first: _number(cursor, float, _one_word(cursor, first)),
+    "token": _read_text_token,
+}

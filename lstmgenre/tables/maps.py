@@ -1,0 +1,57 @@
+"""Text files of `key value` lines: wav.scp, feats.scp, utt2spk, utt2genre and the like."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.files import atomic_output
+from lstmgenre.tables.rules import check_key
+
+
+def parse_line(line: bytes, where: str) -> tuple[str, str]:
+    """Key and the rest of one line, without white space around them. Raises FormatError; `where` is file and line."""
+    if not line.endswith(b"\n"):
+        raise FormatError(f"{where}: the line has no end: is the file cut off? Add a newline if it is not")
+    words = line.split(None, 1)
+    if len(words) < 2:
+        raise FormatError(f"{where}: {'a key without a value' if words else 'empty'}; write KEY VALUE")
+    try:
+        key, value = words[0].decode("utf-8"), words[1].decode("utf-8").rstrip()
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{where}: not UTF-8 (byte {error.object[error.start]:#04x}); convert the file") from error
+    try:
+        return check_key(key), value
+    except DataError as error:
+        raise FormatError(f"{where}: {error}") from error
+
+
+def read_map(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The lines of a file as {key: rest of the line}, in the order of the file.
+
+    Raises DataError where the file cannot be read, FormatError with the line number for a line without a value, bytes
+    that are not UTF-8, a last line without an end, or a key that comes twice.
+    """
+    mapping: dict[str, str] = {}
+    try:
+        with open(path, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                where = f"{os.fspath(path)}: line {number}"
+                key, value = parse_line(line, where)
+                if key in mapping:
+                    raise FormatError(f"{where}: the key {key} comes twice; keep one of the two lines")
+                mapping[key] = value
+    except OSError as error:
+        raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}; check the path") from error
+    return mapping
+
+
+def write_map(path: str | os.PathLike[str], mapping: Mapping[str, str]) -> None:
+    """Write {key: value} as sorted lines (C-locale order), whole or not at all. DataError for what is no line."""
+    with atomic_output(path) as stream:
+        for key in sorted(mapping):
+            value = str(mapping[key])
+            if not value.strip() or "\n" in value:
+                raise DataError(f"{os.fspath(path)}: {key}: the value {value!r} must be one line and not empty")
+            stream.write(f"{check_key(key)} {value}\n")

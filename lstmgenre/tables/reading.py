@@ -1,0 +1,212 @@
+"""Reading tables: entry by entry, or by key."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.tables.cursor import Cursor, read_key
+from lstmgenre.tables.decoding import read_value
+from lstmgenre.tables.maps import parse_line
+from lstmgenre.tables.rules import Kind
+from lstmgenre.tables.specifiers import Rspecifier, parse_range, parse_rspecifier, split_range
+from lstmgenre.tables.streams import is_pipe, is_standard, open_input, split_offset
+
+log = logging.getLogger(__name__)
+
+Entry = tuple[str, Any]
+
+
+def read_table(rspecifier: str, kind: Kind = "matrix") -> Iterator[Entry]:
+    """Yield (key, value) in the order of the table, with one value in memory at a time.
+
+    matrix: float32 (rows, cols), with as many columns in every one that has rows; vector: float32 (n,); int-vector:
+    int32 (n,); posterior: a list, one per frame, of lists of (class, weight); int, float, token: a number or str.
+
+    Raises FormatError (with file, entry and byte) for what is not in Kaldi's form and DataError for what is, but cannot
+    be used: an unreadable file, a failed command, a number that is not finite, a key that comes twice. With the option
+    `p` such entries are logged and skipped; an archive that is broken ends there, since what follows cannot be found.
+    """
+    spec = parse_rspecifier(rspecifier)
+    check = _Checks(spec, kind)
+    entries = _script_entries if spec.script else _archive_entries
+    for load in entries(spec.rxfilename, kind):
+        try:
+            key, value = load()
+            check(key, value)
+        except (DataError, FormatError) as error:
+            if not spec.permissive:
+                raise
+            log.warning("skipped: %s", error)
+            if isinstance(error, FormatError) and not spec.script:
+                return
+        else:
+            yield key, value
+
+
+def open_table(rspecifier: str, kind: Kind = "matrix") -> Table:
+    """Random access by key: an scp is loaded on demand, an archive is read into memory.
+
+    Raises KeyError for a key that is not there and, with the option `p`, for an entry that cannot be read; else as
+    :func:`read_table`.
+    """
+    spec = parse_rspecifier(rspecifier)
+    return _Script(spec, kind) if spec.script else _Archive(dict(read_table(rspecifier, kind)))
+
+
+class Table(Mapping[str, Any]):
+    """A mapping from key to value that may hold an open file: use it in a `with` block, or let it go."""
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+
+class _Archive(Table):
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class _Script(Table):
+    def __init__(self, spec: Rspecifier, kind: Kind) -> None:
+        self._permissive = spec.permissive
+        self._files = _Files(kind)
+        self._names: dict[str, str] = {}
+        check = _Checks(spec, "token")
+        for where, line in _lines(spec.rxfilename):
+            key, name = parse_line(line, where)
+            check(key, name)
+            self._names[key] = name
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return self._files.load(key, self._names[key])
+        except (DataError, FormatError) as error:
+            if not self._permissive:
+                raise
+            log.warning("skipped: %s", error)
+            raise KeyError(key) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._files.close()
+
+
+class _Checks:
+    """What must hold from one entry to the next."""
+
+    def __init__(self, spec: Rspecifier, kind: Kind) -> None:
+        self._name, self._sorted, self._kind = spec.rxfilename, spec.sorted, kind
+        self._seen: set[str] = set()
+        self._last = ""
+        self._columns: tuple[str, int] | None = None
+
+    def __call__(self, key: str, value: Any) -> None:
+        if key in self._seen:
+            raise DataError(f"{self._name}: {key}: the key comes twice; keep one of the two entries")
+        if self._sorted and key < self._last:
+            raise DataError(
+                f"{self._name}: {key} comes after {self._last}: not in C order; sort it or drop the option s"
+            )
+        self._seen.add(key)
+        self._last = key
+        if self._kind == "matrix" and len(value):
+            first, columns = self._columns = self._columns or (key, value.shape[1])
+            if value.shape[1] != columns:
+                raise DataError(
+                    f"{self._name}: {key}: {value.shape[1]} columns, where {first} has {columns}; "
+                    "do not mix features of two kinds in one table"
+                )
+
+
+def _archive_entries(rxfilename: str, kind: Kind) -> Iterator[Callable[[], Entry]]:
+    with open_input(rxfilename) as stream:
+        cursor = Cursor(stream, rxfilename, split_offset(rxfilename)[1])
+        while not cursor.at_end():
+            yield partial(_load_entry, cursor, kind)
+
+
+def _load_entry(cursor: Cursor, kind: Kind) -> Entry:
+    key, space = read_key(cursor)
+    return key, read_value(cursor, kind, space)
+
+
+def _script_entries(rxfilename: str, kind: Kind) -> Iterator[Callable[[], Entry]]:
+    with _Files(kind) as files:
+        for where, line in _lines(rxfilename):
+            yield partial(_load_line, files, line, where)
+
+
+def _load_line(files: _Files, line: bytes, where: str) -> Entry:
+    key, name = parse_line(line, where)
+    return key, files.load(key, name)
+
+
+def _lines(rxfilename: str) -> Iterator[tuple[str, bytes]]:
+    with open_input(rxfilename) as stream:
+        for number, line in enumerate(stream, 1):
+            yield f"{rxfilename or '-'}: line {number}", line
+
+
+class _Files(ExitStack):
+    """Loads what the lines of an scp name. The last file stays open: they mostly name one archive after the other."""
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self._kind = kind
+        self._path = ""
+        self._stream: BinaryIO | None = None
+
+    def load(self, key: str, rxfilename: str) -> Any:
+        name, wanted = split_range(rxfilename)
+        if is_pipe(name) or is_standard(name):
+            with open_input(name) as stream:
+                value = read_value(Cursor(stream, name, entry=key), self._kind)
+        else:
+            path, offset = split_offset(name)
+            value = read_value(Cursor(self._seek(path, offset), path, offset, key), self._kind)
+        return _cut(value, wanted, f"{name}: {key}") if wanted else value
+
+    def _seek(self, path: str, offset: int) -> BinaryIO:
+        if path != self._path or self._stream is None:
+            self.close()
+            self._stream, self._path = self.enter_context(open_input(path)), path
+        try:
+            self._stream.seek(offset)
+        except OSError as error:
+            raise DataError(f"{path}:{offset}: cannot be read: {error.strerror or error}") from error
+        return self._stream
+
+
+def _cut(value: Any, wanted: str, where: str) -> Any:
+    if not isinstance(value, np.ndarray):
+        raise FormatError(f"{where}: range [{wanted}] of a value that is no matrix or vector")
+    try:
+        slices, cut = parse_range(wanted, value.shape)
+    except FormatError as error:
+        raise FormatError(f"{where}: {error}") from error
+    if cut:
+        log.warning("%s: range [%s] ends after the last of %d rows and is cut there", where, wanted, len(value))
+    return np.ascontiguousarray(value[slices])

@@ -1,0 +1,36 @@
+"""What a table may hold: the kinds of value, and the rules for keys and numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from lstmgenre.errors import DataError
+
+Kind = Literal["matrix", "vector", "int-vector", "posterior", "int", "float", "token"]
+
+INT32 = np.iinfo(np.int32)
+
+# In Kaldi's binary form each single number follows a byte with its size.
+SIZED_INT = np.dtype([("size", "u1"), ("value", "<i4")])
+SIZED_PAIR = np.dtype([("int_size", "u1"), ("class", "<i4"), ("float_size", "u1"), ("weight", "<f4")])
+
+
+def check_key(key: str) -> str:
+    """`key` itself; DataError where it is empty, holds white space or cannot be written as UTF-8."""
+    if key.split() != [key] or (not key.isascii() and key.encode("utf-8", "ignore").decode() != key):
+        raise DataError(f"{key!r} is no key: it must be UTF-8 text, not empty, without spaces")
+    return key
+
+
+def is_finite(value: Any, kind: Kind) -> bool:
+    if kind == "posterior":
+        return all(math.isfinite(weight) for frame in value for _, weight in frame)
+    return kind not in ("matrix", "vector", "float") or bool(np.isfinite(value).all())
+
+
+def as_float32(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused with the name of the entry
+        return array.astype(np.float32, copy=False)

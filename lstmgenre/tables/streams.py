@@ -1,0 +1,193 @@
+"""Extended file names: a path, `-` for stdin or stdout, a shell command with a bar, `path:offset`.
+
+A command runs in bash with pipefail, so that a failure anywhere in it is seen. Where LSTMGENRE_NO_PIPES=1 is in the
+environment, no command runs at all: data from strangers can then be read without trust in its file lists.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, Any, BinaryIO
+
+from lstmgenre.errors import DataError
+from lstmgenre.files import atomic_output
+
+NO_PIPES = "LSTMGENRE_NO_PIPES"
+
+# bash's status for a command inside a pipeline that stopped because the next one, `head` say, had enough.
+_SIGPIPE_STATUS = 128 + signal.SIGPIPE
+
+
+def is_pipe(filename: str) -> bool:
+    return filename.strip().startswith("|") or filename.strip().endswith("|")
+
+
+def is_standard(filename: str) -> bool:
+    return filename.strip() in ("", "-")
+
+
+def split_offset(rxfilename: str) -> tuple[str, int]:
+    """`feats.ark:1234` -> (`feats.ark`, 1234); a name without an offset starts at 0."""
+    match = None if is_pipe(rxfilename) else re.fullmatch(r"(.+):(\d+)", rxfilename)
+    return (match[1], int(match[2])) if match else (rxfilename, 0)
+
+
+def open_input(rxfilename: str) -> AbstractContextManager[BinaryIO]:
+    """Open `path`, `path:offset`, `-` or an empty name (stdin), or `cmd |` for reading bytes.
+
+    Raises DataError where the file cannot be opened, or where the command fails: with its exit status and the end of
+    its stderr, also when the caller's block failed first on what the command had written.
+    """
+    name = rxfilename.strip()
+    if name.endswith("|"):
+        return _input_pipe(name[:-1].strip())
+    return _standard_input() if is_standard(name) else _input_file(name)
+
+
+def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
+    """Open `path` (it appears whole when the block ends well, or not at all), `-` (stdout) or `| cmd` to write bytes.
+
+    Raises DataError where the file cannot be written or the command fails. A reader that closes our stdout raises
+    BrokenPipeError.
+    """
+    name = wxfilename.strip()
+    if name.startswith("|"):
+        return _output_pipe(name[1:].strip())
+    if is_standard(name):
+        return _standard_output()
+    if os.path.exists(name) and not os.path.isfile(name):
+        return _output_device(name)
+    return _output_file(name)
+
+
+@contextmanager
+def _input_file(name: str) -> Iterator[BinaryIO]:
+    path, offset = split_offset(name)
+    try:
+        stream = open(path, "rb")  # noqa: SIM115
+        stream.seek(offset)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
+    with stream:
+        yield stream
+
+
+@contextmanager
+def _standard_input() -> Iterator[BinaryIO]:
+    yield sys.stdin.buffer
+
+
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _output_file(name: str) -> Iterator[BinaryIO]:
+    # Through a link, as storage is spread over disks in Kaldi recipes, and not over it.
+    with atomic_output(os.path.realpath(name), "wb") as stream:
+        yield stream  # type: ignore[misc]
+
+
+@contextmanager
+def _output_device(name: str) -> Iterator[BinaryIO]:
+    # /dev/null, /dev/stdout, a named pipe: what is no regular file must not be replaced by one.
+    try:
+        stream = open(name, "wb")  # noqa: SIM115
+    except OSError as error:
+        raise DataError(f"{name}: cannot be written: {error.strerror}") from error
+    with stream:
+        yield stream
+
+
+@contextmanager
+def _input_pipe(command: str) -> Iterator[BinaryIO]:
+    with _running(command, stdout=subprocess.PIPE) as (process, failure):
+        assert process.stdout
+        try:
+            yield process.stdout  # type: ignore[misc]
+            # What the block left unread is read here: the exit status then speaks of the command, not of our leaving.
+            while process.stdout.read(1 << 20):
+                pass
+        except Exception as error:
+            if cause := failure(patience=1):
+                raise DataError(f"'{command} |' {cause}") from error
+            raise
+        if cause := failure():
+            raise DataError(f"'{command} |' {cause}")
+
+
+@contextmanager
+def _output_pipe(command: str) -> Iterator[BinaryIO]:
+    with _running(command, stdin=subprocess.PIPE) as (process, failure):
+        assert process.stdin
+        try:
+            yield process.stdin  # type: ignore[misc]
+            process.stdin.close()
+        except BrokenPipeError as error:
+            cause = failure(patience=1) or "stopped before it had read everything"
+            raise DataError(f"'| {command}' {cause}") from error
+        if cause := failure():
+            raise DataError(f"'| {command}' {cause}")
+
+
+@contextmanager
+def _running(
+    command: str, stdin: int | None = None, stdout: int | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
+    """Run `command`; yield its process and a function that says how it failed ("" where it did not)."""
+    if os.environ.get(NO_PIPES) == "1":
+        raise DataError(f"'{command}': commands are forbidden here (--no-pipes or {NO_PIPES}=1); use a plain file")
+    with tempfile.TemporaryFile() as stderr:
+        try:
+            # A session of its own, so that all of a pipeline can be stopped at once.
+            process = subprocess.Popen(
+                ["bash", "-o", "pipefail", "-c", command],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise DataError(f"'{command}': cannot be run: {error}") from error
+
+        def failure(patience: float | None = None) -> str:
+            try:
+                status = process.wait(patience)
+            except subprocess.TimeoutExpired:
+                return ""
+            if status in (0, _SIGPIPE_STATUS):
+                return ""
+            how = f"failed with exit status {status}" if status > 0 else f"was killed by signal {-status}"
+            return f"{how}: {_tail(stderr) or 'nothing on stderr; run it by hand'}"
+
+        try:
+            yield process, failure
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            for stream in (process.stdin, process.stdout):
+                _close(stream)
+            process.wait()
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    try:
+        if stream:
+            stream.close()
+    except BrokenPipeError:
+        pass  # the command is gone; its status has been or will be told
+
+
+def _tail(stderr: IO[bytes], lines: int = 3) -> str:
+    stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - 2000))
+    text = stderr.read().decode("utf-8", "replace")
+    return " / ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])

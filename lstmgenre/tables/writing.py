@@ -1,0 +1,93 @@
+"""Writing tables."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lstmgenre.errors import DataError
+from lstmgenre.tables import compression
+from lstmgenre.tables.encoding import encode
+from lstmgenre.tables.rules import Kind, check_key
+from lstmgenre.tables.specifiers import parse_wspecifier
+from lstmgenre.tables.streams import is_pipe, is_standard, open_output
+
+
+class TableWriter:
+    """Writes entries one at a time: `with TableWriter("ark,scp:a.ark,a.scp") as table: table.write(key, value)`.
+
+    The files appear, whole, when the block ends well; after an exception nothing does. `compress` (matrices): True for
+    Kaldi's automatic choice, or its method 1 to 7. A value that is refused leaves the table as it was.
+
+    Raises DataError for a key that is empty, has white space or comes twice, for a value that is not of `kind` or not
+    finite, and for a matrix whose number of columns differs from the first's.
+    """
+
+    def __init__(self, wspecifier: str, kind: Kind = "matrix", compress: bool | int = False) -> None:
+        self._spec = spec = parse_wspecifier(wspecifier)
+        self._kind, self._method = kind, int(compress)
+        if compress and (spec.text or kind != "matrix" or self._method not in compression.METHODS):
+            raise DataError(f"{wspecifier}: only binary matrices are compressed, by a method from 1 to 7")
+        if spec.script and (is_pipe(spec.archive) or is_standard(spec.archive) or is_same(spec.archive, spec.script)):
+            raise DataError(f"{wspecifier}: an scp needs an archive that is a file of its own; write ark: alone")
+        if spec.script and os.path.isdir(spec.script):
+            raise DataError(f"{wspecifier}: {spec.script} is a directory; name a file")
+        self._keys: set[str] = set()
+        self._columns = 0
+        self._position = 0
+
+    def __enter__(self) -> TableWriter:
+        with ExitStack() as stack:
+            self._script: BinaryIO | None = None
+            if self._spec.script:
+                self._script = stack.enter_context(open_output(self._spec.script))
+            self._archive = stack.enter_context(open_output(self._spec.archive))
+            stack.push(self._settle)
+            self._files = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._files.__exit__(*exc_info)
+
+    def write(self, key: str, value: Any) -> None:
+        try:
+            check_key(key)
+            if key in self._keys:
+                raise DataError("the key was written before; keys must be unique")
+            buffers = encode(value, self._kind, self._spec.text, self._method)
+            self._check_columns(value)
+        except DataError as error:
+            raise DataError(f"{self._spec.archive or '-'}: {key}: {error}") from error
+        self._keys.add(key)
+        start = self._put(key.encode() + b" ")
+        for buffer in buffers:
+            self._put(buffer)
+        if self._script:
+            self._script.write(f"{key} {self._spec.archive}:{start}\n".encode())
+        if self._spec.flush:
+            self._archive.flush()
+
+    def _put(self, buffer: Any) -> int:
+        self._archive.write(buffer)
+        self._position += memoryview(buffer).nbytes
+        return self._position
+
+    def _check_columns(self, value: Any) -> None:
+        if self._kind == "matrix" and len(value):
+            self._columns = self._columns or value.shape[1]
+            if value.shape[1] != self._columns:
+                raise DataError(f"{value.shape[1]} columns, where the entries before it have {self._columns}")
+
+    def _settle(self, error: type[BaseException] | None, *_: Any) -> None:
+        # Runs before any file gets its name: a disk that is full must undo both. The scp, which readers start from,
+        # comes last, and an old one must never point into the new archive.
+        if error is None and self._script:
+            self._archive.flush()
+            self._script.flush()
+            Path(self._spec.script).unlink(missing_ok=True)
+
+
+def is_same(first: str, second: str) -> bool:
+    return os.path.abspath(first) == os.path.abspath(second)
