@@ -8,7 +8,7 @@ A value is in memory while it is used and no longer. No archive can run code; a 
 LSTMGENRE_NO_PIPES=1 is set. Grammar and formats are Kaldi's.
 """
 
-from lstmgenre.tables.maps import read_map, write_map
+from lstmgenre.tables.maps import numbered_lines, read_map, write_map
 from lstmgenre.tables.reading import Table, open_table, read_table
 from lstmgenre.tables.rules import Kind, check_key
 from lstmgenre.tables.streams import NO_PIPES, open_input, open_output
@@ -20,6 +20,7 @@ __all__ = [
     "Table",
     "TableWriter",
     "check_key",
+    "numbered_lines",
     "open_input",
     "open_output",
     "open_table",

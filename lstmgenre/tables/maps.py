@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
 from lstmgenre.tables.rules import check_key
+from lstmgenre.tables.streams import open_input
+
+
+def numbered_lines(rxfilename: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield (`file: line N`, line with its end)."""
+    with open_input(os.fspath(rxfilename)) as stream:
+        for number, line in enumerate(stream, 1):
+            yield f"{rxfilename or '-'}: line {number}", line
 
 
 def parse_line(line: bytes, where: str) -> tuple[str, str]:
     """Key and the rest of one line, without white space around them. Raises FormatError; `where` is file and line."""
     if not line.endswith(b"\n"):
-        raise FormatError(f"{where}: the line has no end: is the file cut off? Add a newline if it is not")
+        raise FormatError(f"{where}: the line has no end: is the file cut off? If not, add a newline")
     words = line.split(None, 1)
     if len(words) < 2:
-        raise FormatError(f"{where}: {'a key without a value' if words else 'empty'}; write KEY VALUE")
+        raise FormatError(f"{where}: {'a key without a value' if words else 'an empty line'}; write KEY VALUE")
     try:
         key, value = words[0].decode("utf-8"), words[1].decode("utf-8").rstrip()
     except UnicodeDecodeError as error:
@@ -27,23 +35,27 @@ def parse_line(line: bytes, where: str) -> tuple[str, str]:
         raise FormatError(f"{where}: {error}") from error
 
 
-def read_map(path: str | os.PathLike[str]) -> dict[str, str]:
+def _raise(error: FormatError) -> None:
+    raise error
+
+
+def read_map(path: str | os.PathLike[str], on_error: Callable[[FormatError], None] = _raise) -> dict[str, str]:
     """The lines of a file as {key: rest of the line}, in the order of the file.
 
-    Raises DataError where the file cannot be read, FormatError with the line number for a line without a value, bytes
-    that are not UTF-8, a last line without an end, or a key that comes twice.
+    A line without a value, bytes that are not UTF-8, a last line without an end, or a key that comes twice is a
+    FormatError with the line number: raised, or handed to `on_error`, and then the first line of each key counts.
+    Raises DataError where the file cannot be read.
     """
     mapping: dict[str, str] = {}
-    try:
-        with open(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                where = f"{os.fspath(path)}: line {number}"
-                key, value = parse_line(line, where)
-                if key in mapping:
-                    raise FormatError(f"{where}: the key {key} comes twice; keep one of the two lines")
-                mapping[key] = value
-    except OSError as error:
-        raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}; check the path") from error
+    for where, line in numbered_lines(path):
+        try:
+            key, value = parse_line(line, where)
+            if key in mapping:
+                raise FormatError(f"{where}: the key {key} comes twice; keep one of the two lines")
+        except FormatError as error:
+            on_error(error)
+        else:
+            mapping[key] = value
     return mapping
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables.cursor import Cursor, read_key
 from lstmgenre.tables.decoding import read_value
-from lstmgenre.tables.maps import parse_line
+from lstmgenre.tables.maps import numbered_lines, parse_line
 from lstmgenre.tables.rules import Kind
 from lstmgenre.tables.specifiers import Rspecifier, parse_range, parse_rspecifier, split_range
 from lstmgenre.tables.streams import is_pipe, is_standard, open_input, split_offset
@@ -90,7 +90,7 @@ class _Script(Table):
         self._files = _Files(kind)
         self._names: dict[str, str] = {}
         check = _Checks(spec, "token")
-        for where, line in _lines(spec.rxfilename):
+        for where, line in numbered_lines(spec.rxfilename):
             key, name = parse_line(line, where)
             check(key, name)
             self._names[key] = name
@@ -155,19 +155,13 @@ def _load_entry(cursor: Cursor, kind: Kind) -> Entry:
 
 def _script_entries(rxfilename: str, kind: Kind) -> Iterator[Callable[[], Entry]]:
     with _Files(kind) as files:
-        for where, line in _lines(rxfilename):
+        for where, line in numbered_lines(rxfilename):
             yield partial(_load_line, files, line, where)
 
 
 def _load_line(files: _Files, line: bytes, where: str) -> Entry:
     key, name = parse_line(line, where)
     return key, files.load(key, name)
-
-
-def _lines(rxfilename: str) -> Iterator[tuple[str, bytes]]:
-    with open_input(rxfilename) as stream:
-        for number, line in enumerate(stream, 1):
-            yield f"{rxfilename or '-'}: line {number}", line
 
 
 class _Files(ExitStack):
