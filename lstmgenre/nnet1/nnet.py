@@ -1,0 +1,133 @@
+"""A Nnet: nnet1 components in a row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from lstmgenre.errors import DataError, ModelError
+from lstmgenre.files import atomic_output
+from lstmgenre.nnet1.components import Component, LstmProjected, LstmState, Softmax
+from lstmgenre.nnet1.fileformat import LAYOUTS, Format, read_components, write_components
+
+NnetState = list[LstmState]
+"""The state of each recurrent component, in their order; empty for a feed-forward net."""
+
+
+class Nnet(torch.nn.Module):
+    """Components applied one after the other. Raises ModelError where dimensions do not meet."""
+
+    def __init__(self, components: Sequence[Component]) -> None:
+        super().__init__()
+        for number, (before, after) in enumerate(pairwise(components), start=2):
+            if before.output_dim != after.input_dim:
+                raise ModelError(
+                    f"component {number} takes {after.input_dim} inputs, the one before it gives {before.output_dim}"
+                )
+        if not components:
+            raise ModelError("a net needs at least one component")
+        self.components = torch.nn.ModuleList(components)
+
+    def __iter__(self) -> Iterator[Component]:
+        return iter(self.components)  # type: ignore[arg-type]
+
+    @property
+    def input_dim(self) -> int:
+        return self.components[0].input_dim  # type: ignore[return-value]
+
+    @property
+    def output_dim(self) -> int:
+        return self.components[-1].output_dim  # type: ignore[return-value]
+
+    @classmethod
+    def read(cls, source: str | os.PathLike[str] | BinaryIO) -> Nnet:
+        """Read an nnet1 file, text or binary, of 2016 or of today. Raises FormatError with the position, DataError if
+        it cannot be read.
+        """
+        if isinstance(source, str | os.PathLike):
+            try:
+                content, name = Path(source).read_bytes(), str(source)
+            except OSError as error:
+                raise DataError(f"{source}: the model cannot be read: {error.strerror}") from error
+        else:
+            content, name = source.read(), str(getattr(source, "name", "the model"))
+        return cls(read_components(content, name))
+
+    def write(self, target: str | os.PathLike[str] | BinaryIO, binary: bool = True, format: Format = "2016") -> None:
+        """Write an nnet1 file as that version of Kaldi would. Raises FormatError where the format has no place for a
+        setting.
+        """
+        content = write_components(list(self), binary, format)
+        if isinstance(target, str | os.PathLike):
+            with atomic_output(target, "wb") as stream:
+                stream.write(content)
+        else:
+            target.write(content)
+
+    def forward(self, x: Tensor, state: NnetState | None = None) -> tuple[Tensor, NnetState]:
+        """x (frames, streams, input) or, of one stream, (frames, input) -> the outputs likewise, and the state after
+        the last frame.
+
+        `state` is what the call on the frames before gave; None starts every stream anew.
+        """
+        return self._run(list(self), x, state)
+
+    def logits(self, x: Tensor, state: NnetState | None = None) -> tuple[Tensor, NnetState]:
+        """As forward, without the Softmax at the end, if there is one."""
+        components = list(self)
+        return self._run(components[:-1] if isinstance(components[-1], Softmax) else components, x, state)
+
+    def _run(self, components: Sequence[Component], x: Tensor, state: NnetState | None) -> tuple[Tensor, NnetState]:
+        if x.shape[-1] != self.input_dim:
+            raise ModelError(f"the net takes {self.input_dim} inputs, the features have {x.shape[-1]}")
+        if x.dim() == 2:
+            y, state = self._run(components, x.unsqueeze(1), state)
+            return y.squeeze(1), state
+        before = iter(state or [])
+        after = []
+        for component in components:
+            if isinstance(component, LstmProjected):
+                x, component_state = component(x, next(before, None))
+                after.append(component_state)
+            else:
+                x = component(x)
+        return x, after
+
+    def info(self) -> str:
+        """What nnet-info tells: dimensions, number of parameters, settings and the spread of each parameter."""
+        tags = {layout.component: layout for layout in LAYOUTS["head"]}
+        parameters = sum(p.numel() for p in self.parameters())
+        lines = [
+            f"num-components {len(self.components)}",
+            f"input-dim {self.input_dim}",
+            f"output-dim {self.output_dim}",
+            f"number-of-parameters {parameters / 1e6:g} millions",
+        ]
+        for number, component in enumerate(self, start=1):
+            layout = tags[type(component)]
+            settings = "".join(f", {name} {getattr(component, name):g}" for name in layout.scalars.values())
+            dims = f"input-dim {component.input_dim}, output-dim {component.output_dim}"
+            lines.append(f"component {number} : {layout.tag}, {dims}{settings}")
+            lines += [f"  {name} ( {_moments(getattr(component, name))} )" for name in layout.arrays]
+        return "\n".join(lines) + "\n"
+
+
+def _moments(values: Tensor) -> str:
+    values = values.detach().double()
+    mean, std = values.mean(), values.std(correction=0)
+    normal = (values - mean) / std
+    moments = {
+        "min": values.min(),
+        "max": values.max(),
+        "mean": mean,
+        "stddev": std,
+        "skewness": (normal**3).mean(),
+        "kurtosis": (normal**4).mean() - 3,
+    }
+    return ", ".join(f"{name} {float(value):g}" for name, value in moments.items())

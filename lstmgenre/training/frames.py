@@ -1,0 +1,102 @@
+"""An epoch over shuffled frames, for feed-forward nets: the algorithm of nnet-train-frmshuff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lstmgenre.errors import DataError
+from lstmgenre.nnet1.nnet import Nnet
+from lstmgenre.training.examples import Example, read_ahead
+from lstmgenre.training.objective import Xent
+from lstmgenre.training.sgd import Sgd, SgdOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameOptions(SgdOptions):
+    """Defaults: Kaldi's NnetDataRandomizerOptions. The seed is the same in every epoch, as Kaldi's recipe has it."""
+
+    minibatch_size: int = 256
+    randomize: bool = True
+    randomizer_size: int = 32768
+    randomizer_seed: int = 777
+
+
+def train_epoch(
+    nnet: Nnet, examples: Iterable[Example], options: FrameOptions, feature_transform: Nnet | None = None
+) -> Xent:
+    """Train `nnet` in place, once over the examples; return the loss, each minibatch's taken before its update.
+
+    Frames of weight 0 are left out; at the end, fewer frames than a minibatch are not used (nor in cross_validate).
+    Raises DataError where that leaves nothing, ModelError when the loss is not finite.
+    """
+    loss, sgd = Xent(), Sgd(nnet, options)
+    for features, targets, weights in _minibatches(examples, options, feature_transform, options.randomize):
+        logits, _ = nnet.logits(features.to(_device(nnet)))
+        logits.backward(_evaluate(loss, logits, targets, weights))
+        sgd.step(len(features))
+    return loss
+
+
+@torch.no_grad()
+def cross_validate(
+    nnet: Nnet, examples: Iterable[Example], options: FrameOptions, feature_transform: Nnet | None = None
+) -> Xent:
+    """The loss of `nnet` on the examples, in minibatches as train_epoch makes them, unshuffled."""
+    loss = Xent()
+    for features, targets, weights in _minibatches(examples, options, feature_transform, randomize=False):
+        logits, _ = nnet.logits(features.to(_device(nnet)))
+        _evaluate(loss, logits, targets, weights)
+    return loss
+
+
+def _evaluate(loss: Xent, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    return loss.evaluate(torch.softmax(logits.detach(), -1), targets.to(logits.device), weights.to(logits.device))
+
+
+def _device(nnet: Nnet) -> torch.device:
+    return next(nnet.parameters()).device
+
+
+def _minibatches(
+    examples: Iterable[Example], options: FrameOptions, feature_transform: Nnet | None, randomize: bool
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Whole utterances fill a buffer until it has more than randomizer_size frames; it is shuffled and handed out;
+    the rest, less than a minibatch, opens the next buffer.
+    """
+    size = options.minibatch_size
+    shuffled = _permutations(options.randomizer_seed) if randomize else torch.arange
+    source = read_ahead(examples, feature_transform)
+    rest: list[tuple[Tensor, ...]] = []
+    total = used = 0
+    while True:
+        parts, frames = rest, sum(len(part[0]) for part in rest)
+        for example in source:
+            keep = example.weights > 0
+            parts.append(tuple(part if keep.all() else part[keep] for part in example[1:]))
+            frames += len(parts[-1][0])
+            total += len(parts[-1][0])
+            if frames > options.randomizer_size:
+                break
+        else:
+            if frames < size:
+                break
+        buffer = tuple(torch.cat(columns) for columns in zip(*parts, strict=True))
+        order = shuffled(frames)
+        for start in range(0, frames - size + 1, size):
+            chosen = order[start : start + size]
+            yield buffer[0][chosen], buffer[1][chosen], buffer[2][chosen]
+        used += frames // size * size
+        left = order[frames // size * size :]
+        rest = [tuple(part[left] for part in buffer)]
+    if not used:
+        raise DataError(f"{total} frames of weight over 0 are fewer than a minibatch of {size}")
+
+
+def _permutations(seed: int) -> Callable[[int], Tensor]:
+    generator = np.random.default_rng(seed)
+    return lambda count: torch.from_numpy(generator.permutation(count))

@@ -1,0 +1,176 @@
+"""The loop over epochs: trains, cross-validates, follows the schedule, and leaves an experiment directory with
+Kaldi's names.
+
+::
+
+    EXP_DIR/nnet.init                 the net that training starts from
+            final.feature_transform   applied to all features (if there is one)
+            nnet/nnet_iter03_learnrate0.014_tr1.0541_cv1.0481[_rejected]
+            log/iter00.initial.log    cross-validation of nnet.init; then iterNN.tr.log and iterNN.cv.log
+            training.json             the settings and every epoch's numbers: the learning curves; resuming starts here
+            final.nnet                the best net; it exists when training has ended
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lstmgenre.errors import FormatError, ModelError
+from lstmgenre.files import atomic_output
+from lstmgenre.nnet1.nnet import Nnet
+from lstmgenre.training import frames, streams
+from lstmgenre.training.examples import Example
+from lstmgenre.training.frames import FrameOptions
+from lstmgenre.training.objective import Xent
+from lstmgenre.training.schedule import Schedule
+from lstmgenre.training.streams import StreamOptions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The numbers of an epoch. Losses have 6 digits as in the logs: decisions rest on them. Iteration 0 is the
+    initial net, cross-validated.
+    """
+
+    iteration: int
+    nnet: str
+    """The file, relative to EXP_DIR."""
+    accepted: bool
+    cv_loss: float
+    cv_accuracy: float
+    cv_frames: float
+    learn_rate: float | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    train_frames: float | None = None
+
+
+def train(
+    nnet: Nnet,
+    train_set: Iterable[Example],
+    cv_set: Iterable[Example],
+    exp_dir: str | os.PathLike[str],
+    options: FrameOptions | StreamOptions,
+    schedule: Schedule,
+    feature_transform: Nnet | None = None,
+    device: torch.device | str = "cpu",
+) -> Iterator[Epoch]:
+    """Train from `nnet`, over frames or streams as `options` say; yield each epoch's numbers once its files are
+    written.
+
+    The sets are iterated once an epoch. Called again after a kill, with the same arguments, it goes on behind the
+    last epoch that was completed (whose numbers are not yielded again) and ends with the same files. Raises
+    ModelError if EXP_DIR was started with other arguments, or when the loss is not finite; DataError and FormatError
+    for files and data that cannot be used.
+    """
+    exp = Path(exp_dir)
+    epoch_kind = frames if isinstance(options, FrameOptions) else streams
+    settings = _settings(nnet, options, schedule, feature_transform)
+    epochs = _resume(exp, settings)
+
+    def cross_validate(net: Nnet) -> Xent:
+        return epoch_kind.cross_validate(net.to(device), cv_set, options, feature_transform)
+
+    if not epochs:
+        nnet.write(exp / "nnet.init")
+        if feature_transform is not None:
+            feature_transform.write(exp / "final.feature_transform")
+        cv = cross_validate(nnet)
+        _write_log(exp / "log/iter00.initial.log", cv)
+        epochs.append(Epoch(0, "nnet.init", True, *_numbers(cv)))
+        _save(exp, settings, epochs)
+        yield epochs[0]
+
+    while (plan := schedule.plan([epoch.cv_loss for epoch in epochs], options.learn_rate)).learn_rate is not None:
+        net = Nnet.read(exp / epochs[plan.best].nnet).to(device)
+        iteration = len(epochs)
+        rate = plan.learn_rate
+        loss = epoch_kind.train_epoch(
+            net,
+            train_set,
+            dataclasses.replace(options, learn_rate=rate),
+            feature_transform,
+        )
+        cv = cross_validate(net)
+        train_numbers, cv_numbers = _numbers(loss), _numbers(cv)
+        accepted = schedule.plan([*(epoch.cv_loss for epoch in epochs), cv_numbers[0]], options.learn_rate).accepted[-1]
+        name = (
+            f"nnet/nnet_iter{iteration:02d}_learnrate{rate:g}_tr{train_numbers[0]:.4f}_cv{cv_numbers[0]:.4f}"
+            f"{schedule.suffix(iteration) if accepted else '_rejected'}"
+        )
+        net.cpu().write(exp / name)
+        _write_log(exp / f"log/iter{iteration:02d}.tr.log", loss)
+        _write_log(exp / f"log/iter{iteration:02d}.cv.log", cv)
+        epochs.append(Epoch(iteration, name, accepted, *cv_numbers, rate, *train_numbers))
+        _save(exp, settings, epochs)
+        yield epochs[-1]
+
+    if plan.best == 0:
+        logger.warning("%s: no epoch was better than the initial net, which becomes final.nnet", exp)
+    Nnet.read(exp / epochs[plan.best].nnet).write(exp / "final.nnet")
+
+
+def _settings(
+    nnet: Nnet, options: FrameOptions | StreamOptions, schedule: Schedule, feature_transform: Nnet | None
+) -> dict[str, Any]:
+    return {
+        "trainer": type(options).__name__,
+        **dataclasses.asdict(options),
+        "scheduler": type(schedule).__name__,
+        **dataclasses.asdict(schedule),
+        "initial nnet": _digest(nnet),
+        "feature transform": None if feature_transform is None else _digest(feature_transform),
+    }
+
+
+def _digest(nnet: Nnet) -> str:
+    stream = io.BytesIO()
+    nnet.write(stream)
+    return hashlib.sha256(stream.getvalue()).hexdigest()
+
+
+def _resume(exp: Path, settings: dict[str, Any]) -> list[Epoch]:
+    path = exp / "training.json"
+    if not path.exists():
+        return []
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        begun, epochs = record["settings"], [Epoch(**epoch) for epoch in record["epochs"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path}: this is no training record ({error}); delete {exp} and train anew") from error
+    for name in settings.keys() | begun.keys():
+        if settings.get(name) != begun.get(name):
+            raise ModelError(
+                f"{exp}: training was begun with {name} {begun.get(name)}, now it is {settings.get(name)}: "
+                "give the same settings to go on, or another directory"
+            )
+    logger.info("%s: resuming after iteration %d", exp, epochs[-1].iteration)
+    return epochs
+
+
+def _save(exp: Path, settings: dict[str, Any], epochs: list[Epoch]) -> None:
+    with atomic_output(exp / "training.json") as stream:
+        json.dump({"settings": settings, "epochs": [dataclasses.asdict(epoch) for epoch in epochs]}, stream, indent=1)
+        stream.write("\n")
+
+
+def _numbers(loss: Xent) -> tuple[float, float, float]:
+    return float(f"{loss.loss:.6g}"), float(f"{loss.accuracy:.6g}"), loss.frames
+
+
+def _write_log(path: Path, loss: Xent) -> None:
+    with atomic_output(path) as stream:
+        stream.write(loss.report())
