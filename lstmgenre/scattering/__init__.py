@@ -1,0 +1,1 @@
+"""Time scattering: the banks (`filters`), their fast execution (`transform`), the models' input (`features`)."""

@@ -1,0 +1,157 @@
+"""The feature vectors that the models see: scattering, renormalised and in the logarithm, one row per frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.scattering.filters import Bank, FloatArray, kymatio_bank, scatnet_bank
+from lstmgenre.scattering.transform import Scattering
+
+SILENCE = 2.0**-20  # ScatNet: what is added before a division or a logarithm, times the bank's gain
+
+
+@dataclass(frozen=True)
+class BankConfig:
+    """One wavelet bank: `quality` is the number of wavelets per octave in the first and the second layer.
+
+    `kind` is "scatnet" or "kymatio"; kymatio's bank needs its J as `octaves`.
+    """
+
+    kind: str
+    quality: tuple[int, int]
+    octaves: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.quality) != 2 or any(type(q) is not int or q < 1 for q in self.quality):
+            raise DataError(f"scattering: quality {self.quality} must be two whole numbers from 1")
+        if self.kind not in ("scatnet", "kymatio"):
+            raise DataError(f"scattering: no bank {self.kind!r}: use scatnet or kymatio")
+        if (self.kind == "kymatio") != (self.octaves is not None):
+            raise DataError(f"scattering: octaves={self.octaves} for {self.kind}: kymatio needs it, scatnet has none")
+
+    def build(self, window: int) -> Bank:
+        if self.octaves is None:
+            return scatnet_bank(self.quality, window)
+        return kymatio_bank(self.quality, self.octaves, window)
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """All that decides the numbers of a feature archive; frames are `window` / 2 samples apart.
+
+    `renorm` divides order 2 by its parent in order 1, `log` takes the logarithm of all rows. The default is the
+    paper's: 8192 samples at 22 050 Hz (371.5 ms). Of its bank the paper says only that it has 525 rows; of all
+    ScatNet's banks and pairs of banks, just 8 and 1 wavelets per octave together have as many (433 + 92).
+    """
+
+    sample_rate: int = 22050
+    window: int = 8192
+    banks: tuple[BankConfig, ...] = (BankConfig("scatnet", (8, 1)), BankConfig("scatnet", (1, 1)))
+    renorm: bool = True
+    log: bool = True
+
+    def __post_init__(self) -> None:
+        if type(self.window) is not int or self.window < 4 or self.window & (self.window - 1):
+            raise DataError(f"scattering: the window must be a power of two, not {self.window} samples")
+        if type(self.sample_rate) is not int or self.sample_rate < 1:
+            raise DataError(f"scattering: the sample rate must be a whole number of Hz, not {self.sample_rate}")
+        if not self.banks:
+            raise DataError("scattering: no bank: give at least one")
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> FeatureConfig:
+        """The config that :meth:`to_json` wrote. Raises FormatError if `text` is nothing of the kind."""
+        try:
+            fields = json.loads(text)
+            banks = tuple(BankConfig(**{**bank, "quality": tuple(bank["quality"])}) for bank in fields.pop("banks"))
+            return cls(banks=banks, **fields)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise FormatError(f"not a feature config: {error}: extract the features again") from error
+
+
+PAPER = FeatureConfig()
+
+
+class Path(NamedTuple):
+    """What one row of the features is: the wavelets that the signal went through, and their centres in Hz."""
+
+    row: int
+    bank: str
+    wavelets: tuple[int, ...]
+    centres: tuple[float, ...]
+
+    @property
+    def order(self) -> int:
+        return len(self.wavelets)
+
+
+class ScatteringFeatures:
+    """From the samples of a track to its feature vectors.
+
+    `dim` is the length of a vector, `paths` says what each of its numbers is.
+    """
+
+    def __init__(self, config: FeatureConfig = PAPER) -> None:
+        self.config = config
+        banks = [bank.build(config.window) for bank in config.banks]
+        self.transform = Scattering(banks, config.window // 2)
+        self.paths = _paths(banks, config.sample_rate)
+        self.dim = len(self.paths)
+        gains = [np.full(len(bank.paths), bank.gain) for bank in banks]
+        self._silence = (SILENCE * np.concatenate(gains)).astype(np.float32)[:, np.newaxis]
+        row_of = {(path.bank, path.wavelets): path.row for path in self.paths}
+        self._second = [path.row for path in self.paths if path.order == 2]
+        self._parent = [row_of[path.bank, path.wavelets[:1]] for path in self.paths if path.order == 2]
+
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        """Features (frames, dim), float32, of `samples` (samples,) at the config's rate, in [-1, 1].
+
+        There are 1 + floor((samples - 1) / hop) frames; frame m is centred on sample m * hop. `samples` may be a memory
+        map, see :class:`Scattering`. Raises DataError for less than one window, and for NaN or infinity.
+        """
+        if len(samples) < self.config.window:
+            raise DataError(
+                f"{len(samples)} samples are less than one window of {self.config.window}: leave the track out"
+            )
+        features = np.empty((1 + (len(samples) - 1) // self.transform.hop, self.dim), np.float32)
+        done = 0
+        for block in self.transform(samples):
+            features[done : done + block.shape[1]] = self.normalise(block).T
+            done += block.shape[1]
+        if not np.isfinite(features).all():
+            raise DataError("the samples hold NaN or infinity: decode the track again")
+        return features
+
+    def normalise(self, block: FloatArray) -> FloatArray:
+        """Renormalise raw scattering (rows, frames), in place, and take its logarithm, as the config has it."""
+        if self.config.renorm:
+            block[self._second] /= block[self._parent] + self._silence[self._parent]
+        return np.log(np.abs(block) + self._silence) if self.config.log else block
+
+
+def _paths(banks: Sequence[Bank], sample_rate: int) -> list[Path]:
+    paths: list[Path] = []
+    for bank in banks:
+        hz = [[wavelet.centre * sample_rate / (2 * np.pi) for wavelet in layer] for layer in (bank.first, bank.second)]
+        for wavelets in bank.paths:
+            centres = tuple(layer[j] for layer, j in zip(hz, wavelets, strict=False))
+            paths.append(Path(len(paths), bank.name, wavelets, centres))
+    return paths
+
+
+def format_paths(paths: Sequence[Path]) -> str:
+    """The paths as text, one line each: row, bank, order, centre frequencies in Hz ("-" where there is none)."""
+    lines = [f"{'row':>4} {'bank':<14} {'order':>5} {'f1_hz':>10} {'f2_hz':>10}"]
+    for path in paths:
+        f1, f2 = ([f"{hz:.3f}" for hz in path.centres] + ["-", "-"])[:2]
+        lines.append(f"{path.row:>4} {path.bank:<14} {path.order:>5} {f1:>10} {f2:>10}")
+    return "\n".join(lines) + "\n"
