@@ -76,8 +76,8 @@ class DataDir:
         if not path.is_dir():
             raise DataError(f"{path}: no such data directory; make it with lstmgenre prep-data")
         for name in need:
-            if not (path / name).exists():
-                raise DataError(f"{path / name}: not there; make it with {_maker(name, path)}")
+            if not (path / name).is_file() or not (path / name).stat().st_size:
+                raise DataError(f"{path / name}: not there or empty; make it with {_maker(name, path)}")
         data = cls(path)
 
         def on_error(error: FormatError) -> None:
@@ -105,19 +105,18 @@ class DataDir:
         Each is sorted and appears whole; one of these files that is there but has no content any more is removed.
         """
         path = Path(path or self.path)
-        path.mkdir(parents=True, exist_ok=True)
         contents = {name: getattr(self, attribute) for name, (attribute, _) in _FILES.items()}
         contents["spk2utt"] = {artist: " ".join(utterances) for artist, utterances in self.spk2utt.items()}
         for name, content in contents.items():
             if content:
                 write_map(path / name, {key: _line(value) for key, value in content.items()})
             else:
-                (path / name).unlink(missing_ok=True)
+                _remove(path / name)
         if self.genre_order:
             with atomic_output(path / "genres") as stream:
                 stream.writelines(f"{genre}\n" for genre in self.genre_order)
         else:
-            (path / "genres").unlink(missing_ok=True)
+            _remove(path / "genres")
 
     @property
     def utterances(self) -> list[str]:
@@ -229,8 +228,13 @@ class DataDir:
                 )
             held.update(artists[min(spare, key=lambda artist: len(artists[artist]))])
         percent = round(100 * fraction)
-        train = replace(self.subset(set(self.utterances) - held), path=_beside(self.path, f"_tr{100 - percent}"))
-        return train, replace(self.subset(held), path=_beside(self.path, f"_cv{percent}"))
+        parts = {f"_tr{100 - percent}": set(self.utterances) - held, f"_cv{percent}": held}
+        # The held-out part may lack a genre: both keep the classes, and their order, of the whole.
+        train, cv = (
+            replace(self.subset(part), path=self.path.parent / (self.path.name + ending), genre_order=self.genres)
+            for ending, part in parts.items()
+        )
+        return train, cv
 
     def _read_file(
         self, path: Path, parse: Callable[[str], Any], on_error: Callable[[FormatError], None]
@@ -368,6 +372,13 @@ def _maker(name: str, path: Path) -> str:
     return f"lstmgenre extract-scat {path}" if extracted else f"lstmgenre prep-data CORPUS SRC {path.parent}"
 
 
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: is out of date and cannot be removed: {error.strerror}") from error
+
+
 def _line(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, Segment) else str(value)
 
@@ -378,10 +389,6 @@ def _only(content: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
 
 def _some(names: Collection[str]) -> str:
     return f"{min(names)}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
 
 
 def _even_cuts(sizes: Sequence[int], n: int) -> list[int]:

@@ -44,12 +44,12 @@ def _read_matrix(cursor: Cursor) -> np.ndarray:
         return _read_compressed(cursor, token)
     if token not in ("FM", "DM"):
         raise cursor.error(f"a value of type {token!r} where a matrix should be")
-    rows, cols = _read_size(cursor), _read_size(cursor)
+    rows, cols = _sizes(cursor, 2)
     return as_float32(cursor.array(rows * cols, "<f4" if token == "FM" else "<f8")).reshape(rows, cols)
 
 
 def _read_compressed(cursor: Cursor, token: str) -> np.ndarray:
-    low, span, rows, cols = cursor.unpack(compression.HEADER)
+    low, span, rows, cols = compression.HEADER.unpack(cursor.read(compression.HEADER.size))
     if min(rows, cols) < 0:
         raise cursor.error(f"a matrix of {rows} x {cols}")
     if token == "CM":
@@ -63,7 +63,7 @@ def _read_vector(cursor: Cursor) -> np.ndarray:
     token = _type_token(cursor)
     if token not in ("FV", "DV"):
         raise cursor.error(f"a value of type {token!r} where a vector should be")
-    return as_float32(cursor.array(_read_size(cursor), "<f4" if token == "FV" else "<f8"))
+    return as_float32(cursor.array(_size(cursor), "<f4" if token == "FV" else "<f8"))
 
 
 def _type_token(cursor: Cursor) -> str:
@@ -71,17 +71,15 @@ def _type_token(cursor: Cursor) -> str:
     return token[:40].decode("ascii", "backslashreplace")
 
 
-def _read_int(cursor: Cursor) -> int:
-    size, value = cursor.unpack(struct.Struct("<Bi"))
-    if size != 4:
-        raise cursor.error(f"an integer of {size} bytes where 4 should be")
-    return value
+def _sizes(cursor: Cursor, count: int) -> list[int]:
+    sizes = cursor.sized_ints(count)
+    if min(sizes) < 0:
+        raise cursor.error(f"a size of {min(sizes)}")
+    return sizes
 
 
-def _read_size(cursor: Cursor) -> int:
-    if (size := _read_int(cursor)) < 0:
-        raise cursor.error(f"a size of {size}")
-    return size
+def _size(cursor: Cursor) -> int:
+    return _sizes(cursor, 1)[0]
 
 
 def _read_float(cursor: Cursor) -> float:
@@ -92,7 +90,7 @@ def _read_float(cursor: Cursor) -> float:
 
 
 def _read_int_vector(cursor: Cursor) -> np.ndarray:
-    items = cursor.array(_read_size(cursor), SIZED_INT)
+    items = cursor.array(_size(cursor), SIZED_INT)
     if (items["size"] != 4).any():
         raise cursor.error("an integer that is not of 4 bytes")
     return items["value"].astype(np.int32)
@@ -100,8 +98,8 @@ def _read_int_vector(cursor: Cursor) -> np.ndarray:
 
 def _read_posterior(cursor: Cursor) -> list[list[tuple[int, float]]]:
     frames = []
-    for _ in range(_read_size(cursor)):
-        pairs = cursor.array(_read_size(cursor), SIZED_PAIR)
+    for _ in range(_size(cursor)):
+        pairs = cursor.array(_size(cursor), SIZED_PAIR)
         if (pairs["int_size"] != 4).any() or (pairs["float_size"] != 4).any():
             raise cursor.error("a class or weight that is not of 4 bytes")
         frames.append(list(zip(pairs["class"].tolist(), pairs["weight"].tolist(), strict=True)))
@@ -131,7 +129,7 @@ def _bracketed(cursor: Cursor, byte: bytes) -> list[bytes]:
     while byte.isspace():
         byte = cursor.byte()
     if byte != b"[":
-        begin = byte + cursor.stream.read(2)
+        begin = byte + cursor.byte() + cursor.byte()
         hint = "a Python pickle, which is never opened" if begin == b"PKL" else f"{begin!r}"
         raise cursor.error(f"{hint} where '[' or a binary value should be")
     lines = []
@@ -199,7 +197,7 @@ _READ_BINARY: dict[Kind, Callable[[Cursor], Any]] = {
     "vector": _read_vector,
     "int-vector": _read_int_vector,
     "posterior": _read_posterior,
-    "int": _read_int,
+    "int": lambda cursor: cursor.sized_ints(1)[0],
     "float": _read_float,
     "token": _read_no_token,
 }

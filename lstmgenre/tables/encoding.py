@@ -13,37 +13,31 @@ from lstmgenre.tables import compression
 from lstmgenre.tables.rules import INT32, SIZED_INT, Kind, as_float32, check_key, is_finite
 
 
-def encode(value: Any, kind: Kind, text: bool, method: int = 0) -> list[Any]:
-    """The bytes of `value`, in buffers to write one after the other. Raises DataError for what is no finite `kind`.
-
-    `method` is Kaldi's compression method for a matrix, 0 for none.
-    """
-    value = _checked(value, kind)
-    if not is_finite(value, kind):
-        raise DataError("holds a number that is not finite; find out which step made it")
-    if text or kind == "token":
-        return [_TO_TEXT[kind](value).encode()]
-    if method and value.size:
-        return [b"\0B", compression.compress(value, method)]
-    return [b"\0B", *_BINARY[kind](value)]
-
-
-def _checked(value: Any, kind: Kind) -> Any:
-    """`value` in the one type of its kind; DataError where that would change it."""
+def checked(value: Any, kind: Kind) -> Any:
+    """`value` in the one type of its kind. Raises DataError where that would change it, or where it is not finite."""
     try:
-        if kind in ("matrix", "vector"):
-            return _float_array(value, 2 if kind == "matrix" else 1)
-        if kind == "int-vector":
-            return np.array([_int32(item) for item in value], np.int32)
-        if kind == "posterior":
-            return [[(_int32(label), float(np.float32(weight))) for label, weight in frame] for frame in value]
-        if kind == "int":
-            return _int32(value)
-        if kind == "float":
-            return float(np.float32(value))
-        return check_key(value)
+        value = _CHECKS[kind](value)
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{type(value).__name__} is no {kind}: {error}") from error
+    if not is_finite(value, kind):
+        raise DataError("holds a number that is not finite; find out which step made it")
+    return value
+
+
+def encode(value: Any, kind: Kind, text: bool, method: int = 0) -> list[Any]:
+    """The bytes of a checked value, in buffers to write one after the other.
+
+    `method` is Kaldi's compression method for a matrix, 0 for none. Raises DataError where it cannot be compressed.
+    """
+    if text or kind == "token":
+        return [_TEXT[kind](value).encode()]
+    if kind != "matrix":
+        return [b"\0B" + _BINARY[kind](value)]
+    if not value.size:
+        return [b"\0BFM " + _sized(0, 0)]  # Kaldi knows one empty matrix
+    if method:
+        return [b"\0B" + compression.compress(value, method)]
+    return [b"\0BFM " + _sized(*value.shape), value.astype("<f4", copy=False)]
 
 
 def _float_array(value: Any, dimensions: int) -> np.ndarray:
@@ -59,15 +53,26 @@ def _int32(value: Any) -> int:
     return int(value)
 
 
+def _float32(value: Any) -> float:
+    if abs(number := float(value)) > _LARGEST:
+        raise ValueError(f"{value!r} is no finite 32-bit float")
+    return number
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+_CHECKS: dict[Kind, Callable[[Any], Any]] = {
+    "matrix": lambda value: _float_array(value, 2),
+    "vector": lambda value: _float_array(value, 1),
+    "int-vector": lambda value: np.array([_int32(number) for number in value], np.int32),
+    "posterior": lambda value: [[(_int32(label), _float32(weight)) for label, weight in frame] for frame in value],
+    "int": _int32,
+    "float": _float32,
+    "token": check_key,
+}
+
+
 def _sized(*numbers: int) -> bytes:
     return b"".join(struct.pack("<Bi", 4, number) for number in numbers)
-
-
-def _matrix_bytes(matrix: np.ndarray) -> Iterable[Any]:
-    # Kaldi knows one empty matrix, of 0 x 0.
-    return (
-        (b"FM " + _sized(*matrix.shape), matrix.astype("<f4", copy=False)) if matrix.size else (b"FM " + _sized(0, 0),)
-    )
 
 
 def _int_vector_bytes(vector: np.ndarray) -> bytes:
@@ -83,31 +88,30 @@ def _posterior_bytes(frames: list[list[tuple[int, float]]]) -> bytes:
     )
 
 
-_BINARY: dict[Kind, Callable[[Any], Iterable[Any]]] = {
-    "matrix": _matrix_bytes,
-    "vector": lambda vector: (b"FV " + _sized(len(vector)), vector.astype("<f4").tobytes()),
-    "int-vector": lambda vector: (_int_vector_bytes(vector),),
-    "posterior": lambda frames: (_posterior_bytes(frames),),
-    "int": lambda number: (_sized(number),),
-    "float": lambda number: (struct.pack("<Bf", 4, number),),
+_BINARY: dict[Kind, Callable[[Any], bytes]] = {
+    "vector": lambda vector: b"FV " + _sized(len(vector)) + vector.astype("<f4").tobytes(),
+    "int-vector": _int_vector_bytes,
+    "posterior": _posterior_bytes,
+    "int": _sized,
+    "float": lambda number: struct.pack("<Bf", 4, number),
 }
 
 
-def _text(numbers: Iterable[float]) -> str:
+def _digits(numbers: Iterable[float]) -> str:
     return "".join(f"{number:.7g} " for number in numbers)  # 7 digits: Kaldi's stream precision
 
 
 def _text_matrix(matrix: np.ndarray) -> str:
-    return " [" + "".join("\n  " + _text(row) for row in matrix.tolist()) + "]\n" if matrix.size else " [ ]\n"
+    return " [" + "".join("\n  " + _digits(row) for row in matrix.tolist()) + "]\n" if matrix.size else " [ ]\n"
 
 
 def _text_posterior(frames: list[list[tuple[int, float]]]) -> str:
     return "".join("[ " + "".join(f"{label} {weight:.7g} " for label, weight in f) + "] " for f in frames) + "\n"
 
 
-_TO_TEXT: dict[Kind, Callable[[Any], str]] = {
+_TEXT: dict[Kind, Callable[[Any], str]] = {
     "matrix": _text_matrix,
-    "vector": lambda vector: f" [ {_text(vector.tolist())}]\n",
+    "vector": lambda vector: f" [ {_digits(vector.tolist())}]\n",
     "int-vector": lambda vector: "".join(f"{number} " for number in vector) + "\n",
     "posterior": _text_posterior,
     "int": lambda number: f"{number} \n",

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 Entry = tuple[str, Any]
 
+_LAST_KEY = "\U0010ffff"  # after every key that can be
+
 
 def read_table(rspecifier: str, kind: Kind = "matrix") -> Iterator[Entry]:
     """Yield (key, value) in the order of the table, with one value in memory at a time.
@@ -33,10 +35,27 @@ def read_table(rspecifier: str, kind: Kind = "matrix") -> Iterator[Entry]:
     be used: an unreadable file, a failed command, a number that is not finite, a key that comes twice. With the option
     `p` such entries are logged and skipped; an archive that is broken ends there, since what follows cannot be found.
     """
+    return _read(parse_rspecifier(rspecifier), kind, same_columns=kind == "matrix")
+
+
+def open_table(rspecifier: str, kind: Kind = "matrix") -> Table:
+    """Random access by key: an scp is loaded on demand, an archive is read into memory.
+
+    With the options `s,cs` an archive is read as it is asked, one entry in memory: ask for keys in order then.
+    Raises KeyError for a key that is not there or, with the option `p`, cannot be read; else as :func:`read_table`, but
+    that matrices may have different numbers of columns.
+    """
     spec = parse_rspecifier(rspecifier)
-    check = _Checks(spec, kind)
-    entries = _script_entries if spec.script else _archive_entries
-    for load in entries(spec.rxfilename, kind):
+    if spec.script:
+        return _Script(spec, kind)
+    entries = _read(spec, kind, same_columns=False)
+    return _SortedArchive(spec.rxfilename, entries) if spec.sorted and spec.called_sorted else _Archive(entries)
+
+
+def _read(spec: Rspecifier, kind: Kind, same_columns: bool) -> Iterator[Entry]:
+    check = _Checks(spec, same_columns)
+    loaders = _script_entries if spec.script else _archive_entries
+    for load in loaders(spec.rxfilename, kind):
         try:
             key, value = load()
             check(key, value)
@@ -50,16 +69,6 @@ def read_table(rspecifier: str, kind: Kind = "matrix") -> Iterator[Entry]:
             yield key, value
 
 
-def open_table(rspecifier: str, kind: Kind = "matrix") -> Table:
-    """Random access by key: an scp is loaded on demand, an archive is read into memory.
-
-    Raises KeyError for a key that is not there and, with the option `p`, for an entry that cannot be read; else as
-    :func:`read_table`.
-    """
-    spec = parse_rspecifier(rspecifier)
-    return _Script(spec, kind) if spec.script else _Archive(dict(read_table(rspecifier, kind)))
-
-
 class Table(Mapping[str, Any]):
     """A mapping from key to value that may hold an open file: use it in a `with` block, or let it go."""
 
@@ -71,8 +80,8 @@ class Table(Mapping[str, Any]):
 
 
 class _Archive(Table):
-    def __init__(self, values: dict[str, Any]) -> None:
-        self._values = values
+    def __init__(self, entries: Iterator[Entry]) -> None:
+        self._values = dict(entries)
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -84,12 +93,40 @@ class _Archive(Table):
         return len(self._values)
 
 
+class _SortedArchive(Table):
+    """Holds the last entry read. It knows neither its length nor its keys."""
+
+    def __init__(self, name: str, entries: Iterator[Entry]) -> None:
+        self._name, self._entries = name, entries
+        self._asked = ""
+        self._key, self._value = "", None
+
+    def __getitem__(self, key: str) -> Any:
+        if key < self._asked:
+            raise self._unordered(f"{key} is asked for after {self._asked}")
+        self._asked = key
+        while self._key < key:
+            self._key, self._value = next(self._entries, (_LAST_KEY, None))
+        if self._key != key:
+            raise KeyError(key)
+        return self._value
+
+    def __iter__(self) -> Iterator[str]:
+        raise self._unordered("all of it is asked for")
+
+    def __len__(self) -> int:
+        raise self._unordered("its length is asked for")
+
+    def _unordered(self, what: str) -> DataError:
+        return DataError(f"{self._name}: read with the option cs, but {what}; drop cs")
+
+
 class _Script(Table):
     def __init__(self, spec: Rspecifier, kind: Kind) -> None:
         self._permissive = spec.permissive
         self._files = _Files(kind)
         self._names: dict[str, str] = {}
-        check = _Checks(spec, "token")
+        check = _Checks(spec, same_columns=False)
         for where, line in numbered_lines(spec.rxfilename):
             key, name = parse_line(line, where)
             check(key, name)
@@ -117,8 +154,8 @@ class _Script(Table):
 class _Checks:
     """What must hold from one entry to the next."""
 
-    def __init__(self, spec: Rspecifier, kind: Kind) -> None:
-        self._name, self._sorted, self._kind = spec.rxfilename, spec.sorted, kind
+    def __init__(self, spec: Rspecifier, same_columns: bool) -> None:
+        self._name, self._sorted, self._same_columns = spec.rxfilename or "-", spec.sorted, same_columns
         self._seen: set[str] = set()
         self._last = ""
         self._columns: tuple[str, int] | None = None
@@ -132,7 +169,7 @@ class _Checks:
             )
         self._seen.add(key)
         self._last = key
-        if self._kind == "matrix" and len(value):
+        if self._same_columns and len(value):
             first, columns = self._columns = self._columns or (key, value.shape[1])
             if value.shape[1] != columns:
                 raise DataError(
@@ -174,14 +211,19 @@ class _Files(ExitStack):
         self._stream: BinaryIO | None = None
 
     def load(self, key: str, rxfilename: str) -> Any:
-        name, wanted = split_range(rxfilename)
+        try:
+            name, wanted = split_range(rxfilename)
+            value = self._load(name)
+            return _cut(value, wanted, f"{key}: {name}") if wanted else value
+        except (DataError, FormatError) as error:
+            raise type(error)(f"{key}: {error}") from error
+
+    def _load(self, name: str) -> Any:
         if is_pipe(name) or is_standard(name):
             with open_input(name) as stream:
-                value = read_value(Cursor(stream, name, entry=key), self._kind)
-        else:
-            path, offset = split_offset(name)
-            value = read_value(Cursor(self._seek(path, offset), path, offset, key), self._kind)
-        return _cut(value, wanted, f"{name}: {key}") if wanted else value
+                return read_value(Cursor(stream, name), self._kind)
+        path, offset = split_offset(name)
+        return read_value(Cursor(self._seek(path, offset), path, offset), self._kind)
 
     def _seek(self, path: str, offset: int) -> BinaryIO:
         if path != self._path or self._stream is None:
@@ -196,11 +238,8 @@ class _Files(ExitStack):
 
 def _cut(value: Any, wanted: str, where: str) -> Any:
     if not isinstance(value, np.ndarray):
-        raise FormatError(f"{where}: range [{wanted}] of a value that is no matrix or vector")
-    try:
-        slices, cut = parse_range(wanted, value.shape)
-    except FormatError as error:
-        raise FormatError(f"{where}: {error}") from error
+        raise FormatError(f"range [{wanted}] of a value that is no matrix or vector")
+    slices, cut = parse_range(wanted, value.shape)
     if cut:
         log.warning("%s: range [%s] ends after the last of %d rows and is cut there", where, wanted, len(value))
     return np.ascontiguousarray(value[slices])

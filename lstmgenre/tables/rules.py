@@ -32,5 +32,7 @@ def is_finite(value: Any, kind: Kind) -> bool:
 
 
 def as_float32(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.float32:
+        return array
     with np.errstate(over="ignore"):  # becomes infinite, which is refused with the name of the entry
-        return array.astype(np.float32, copy=False)
+        return array.astype(np.float32)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from lstmgenre.errors import DataError
 from lstmgenre.tables import compression
-from lstmgenre.tables.encoding import encode
+from lstmgenre.tables.encoding import checked, encode
 from lstmgenre.tables.rules import Kind, check_key
 from lstmgenre.tables.specifiers import parse_wspecifier
 from lstmgenre.tables.streams import is_pipe, is_standard, open_output
@@ -30,7 +30,7 @@ class TableWriter:
         self._kind, self._method = kind, int(compress)
         if compress and (spec.text or kind != "matrix" or self._method not in compression.METHODS):
             raise DataError(f"{wspecifier}: only binary matrices are compressed, by a method from 1 to 7")
-        if spec.script and (is_pipe(spec.archive) or is_standard(spec.archive) or is_same(spec.archive, spec.script)):
+        if spec.script and (is_pipe(spec.archive) or is_standard(spec.archive) or _is_same(spec.archive, spec.script)):
             raise DataError(f"{wspecifier}: an scp needs an archive that is a file of its own; write ark: alone")
         if spec.script and os.path.isdir(spec.script):
             raise DataError(f"{wspecifier}: {spec.script} is a directory; name a file")
@@ -56,8 +56,9 @@ class TableWriter:
             check_key(key)
             if key in self._keys:
                 raise DataError("the key was written before; keys must be unique")
-            buffers = encode(value, self._kind, self._spec.text, self._method)
+            value = checked(value, self._kind)
             self._check_columns(value)
+            buffers = encode(value, self._kind, self._spec.text, self._method)
         except DataError as error:
             raise DataError(f"{self._spec.archive or '-'}: {key}: {error}") from error
         self._keys.add(key)
@@ -89,5 +90,5 @@ class TableWriter:
             Path(self._spec.script).unlink(missing_ok=True)
 
 
-def is_same(first: str, second: str) -> bool:
+def _is_same(first: str, second: str) -> bool:
     return os.path.abspath(first) == os.path.abspath(second)
