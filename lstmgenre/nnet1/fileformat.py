@@ -156,7 +156,7 @@ def _read_component(reader: _Reader, layout: Layout) -> Component:
     if layout.component is Splice:
         component: Component = Splice(input_dim, reader.integers())
     elif not layout.arrays:
-        component = layout.component(input_dim, output_dim)
+        component = layout.component(input_dim, input_dim)
     else:
         scalars: dict[str, float] = {}
         while reader.at_tag():
@@ -175,7 +175,7 @@ def _read_component(reader: _Reader, layout: Layout) -> Component:
         component = layout.component(**arrays, **scalars)  # type: ignore[arg-type]
     if (component.output_dim, component.input_dim) != (output_dim, input_dim):
         raise reader.error(
-            f"{layout.tag} says {output_dim} {input_dim}, its data {component.output_dim} {component.input_dim}"
+            f"{layout.tag} says {output_dim} {input_dim}, but it has {component.output_dim} {component.input_dim}"
         )
     return component
 
@@ -258,10 +258,11 @@ class _Reader:
 
     def array(self, shape: tuple[int, ...], what: str) -> torch.Tensor:
         """A matrix or vector as a float32 tensor of this shape, finite."""
-        values = self._values(shape, what)
+        with np.errstate(over="ignore"):
+            values = np.array(self._values(shape, what), dtype=np.float32)
         if not np.isfinite(values).all():
-            raise self.error(f"{what} has values that are not finite, which end here")
-        return torch.from_numpy(np.array(values, dtype=np.float32).reshape(shape))
+            raise self.error(f"{what}, which ends here, has values that are not finite")
+        return torch.from_numpy(values.reshape(shape))
 
     def _values(self, shape: tuple[int, ...], what: str) -> np.ndarray:
         raise NotImplementedError

@@ -74,14 +74,14 @@ def lstm(
     inputs = input_dim
     for outputs, cell_dim in zip(projections, cells, strict=True):
         components.append(
-            LstmProjected(
+            LstmProjected(  # in the order in which Kaldi draws them
                 w_gifo_x=uniform(4 * cell_dim, inputs),
                 w_gifo_r=uniform(4 * cell_dim, outputs),
+                w_r_m=uniform(outputs, cell_dim),
                 bias=uniform(4 * cell_dim),
                 peephole_i_c=uniform(cell_dim),
                 peephole_f_c=uniform(cell_dim),
                 peephole_o_c=uniform(cell_dim),
-                w_r_m=uniform(outputs, cell_dim),
                 grad_clip=clip_gradient,
             )
         )

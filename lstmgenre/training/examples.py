@@ -119,8 +119,7 @@ class Examples:
                 )
             if self.weights is not None and utterance not in self.weights:
                 raise DataError(f"{self.rspecifier}: {utterance} has features and no frame weights")
-            self.input_dim = self.input_dim or features.shape[1]
-            if features.shape[1] != self.input_dim:
+            if self.input_dim and features.shape[1] != self.input_dim:
                 raise DataError(
                     f"{self.rspecifier}: {utterance} has {features.shape[1]} columns, expected {self.input_dim}"
                 )

@@ -1,0 +1,82 @@
+"""What a training run needs beside the network: its two sets, the classes in order, and the feature transform.
+
+EXP_DIR gets train.scp and cv.scp, as Kaldi's recipes keep them, genres, and scat.json, the features' own configuration.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError
+from lstmgenre.files import atomic_output
+from lstmgenre.nnet1 import init
+from lstmgenre.nnet1.nnet import Nnet
+from lstmgenre.scattering import record
+from lstmgenre.tables import read_table
+from lstmgenre.training.examples import Examples
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Sets to iterate once an epoch; `transform` brings features to mean 0 and variance 1 over the training set."""
+
+    train: Examples
+    cv: Examples
+    genres: list[str]
+    transform: Nnet
+
+    @property
+    def input_dim(self) -> int:
+        return self.transform.input_dim
+
+
+def set_up(
+    exp_dir: Path, data: DataDir, cv: DataDir | None = None, *, cv_fraction: float = 0.1, seed: int = 777
+) -> Experiment:
+    """Hold out whole artists for cross-validation, unless `cv` is given, and write what EXP_DIR keeps of the data.
+
+    The training list is shuffled once, and read in that order in every epoch. Raises DataError for an utterance without
+    a genre or with one that the training set does not know, and where nothing is left to train on.
+    """
+    train, cv = (data, cv) if cv else data.hold_out(cv_fraction, seed)
+    genres = data.genres
+    if len(genres) < 2:
+        raise DataError(f"{data.path}: a classifier needs two genres or more, and utt2genre has {len(genres)}")
+    with atomic_output(exp_dir / "genres") as stream:
+        stream.writelines(f"{genre}\n" for genre in genres)
+    order = sorted(train.feats)
+    random.Random(seed).shuffle(order)
+    train_set = _examples(exp_dir / "train.scp", train, order, genres)
+    cv_set = _examples(exp_dir / "cv.scp", cv, sorted(cv.feats), genres)
+    if config := record.of_features(train_set.rspecifier):
+        record.write(exp_dir, config)
+    transform = init.feature_transform(matrix for _, matrix in read_table(train_set.rspecifier))
+    train_set.input_dim = cv_set.input_dim = transform.input_dim
+    return Experiment(train_set, cv_set, genres, transform)
+
+
+def _examples(scp: Path, data: DataDir, order: list[str], genres: list[str]) -> Examples:
+    if not order:
+        raise DataError(f"{data.path}: has no features: lstmgenre extract-scat {data.path}")
+    for utterance in order:
+        if utterance not in data.utt2genre:
+            raise DataError(f"{data.path}/utt2genre: no line for {utterance}: add its genre, or leave the track out")
+        if data.utt2genre[utterance] not in genres:
+            raise DataError(
+                f"{data.path}/utt2genre: {utterance}: unknown genre {data.utt2genre[utterance]!r}: "
+                f"the genres are {', '.join(genres)}"
+            )
+    if without := data.utt2genre.keys() - data.feats.keys():
+        logger.warning(
+            "%s: %d of %d tracks have no features and are left out", data.path, len(without), len(data.utt2genre)
+        )
+    with atomic_output(scp) as stream:
+        stream.writelines(f"{utterance} {data.feats[utterance]}\n" for utterance in order)
+    index = {genre: k for k, genre in enumerate(genres)}
+    return Examples(f"scp:{scp}", {u: index[data.utt2genre[u]] for u in order}, len(genres))
