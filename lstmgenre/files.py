@@ -20,7 +20,7 @@ def atomic_output(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[
     UTF-8 with "\\n" line ends. Raises DataError where the directory cannot be written.
     """
     target = Path(path)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
@@ -28,7 +28,7 @@ def atomic_output(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[
         raise DataError(f"{target}: cannot be written: {error.strerror}") from error
     try:
         os.fchmod(fd, 0o666 & ~_umask())
-        with os.fdopen(fd, mode, **text) as stream:
+        with os.fdopen(fd, mode, encoding=encoding, newline=newline) as stream:
             yield stream
         os.replace(temporary, target)
     except BaseException as error:

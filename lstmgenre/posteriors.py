@@ -1,0 +1,111 @@
+"""The forward pass: features to posteriors, many utterances at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lstmgenre.errors import DataError
+from lstmgenre.nnet1.components import Splice
+from lstmgenre.nnet1.nnet import Nnet
+
+_WINDOW_FRAMES = 100_000  # read ahead for utterances of like length: 210 MB of 525 floats
+_STREAMS = 64  # utterances side by side
+_CHUNK_FRAMES = 60  # of every stream at a time, which bounds the memory for what the layers compute
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A model run over features: feature transform, network, then what the options ask for.
+
+    no_softmax leaves out a softmax at the end; apply_log takes the natural logarithm of the output; time_shift drops
+    that many outputs at the start and repeats the last input frame as often, which undoes a targets-delay.
+    """
+
+    nnet: Nnet
+    transform: Nnet | None = None
+    no_softmax: bool = False
+    apply_log: bool = False
+    time_shift: int = 0
+    device: str = "cpu"
+
+    @classmethod
+    def load(cls, model: Path, feature_transform: Path | None = None, **options: Any) -> Forward:
+        """Read an nnet1 file, or the final.nnet and final.feature_transform of a training directory."""
+        if model.is_dir():
+            beside = model / "final.feature_transform"
+            feature_transform = feature_transform or (beside if beside.exists() else None)
+            model = model / "final.nnet"
+        transform = Nnet.read(feature_transform) if feature_transform else None
+        return cls(Nnet.read(model), transform, **options)
+
+    def __call__(self, features: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield (utterance, float32 (frames, C)) for (utterance, float32 (frames, D)), in the same order.
+
+        Utterances of like length run side by side, padded at their ends. No component but Splice looks ahead, so that
+        each gets what it would get alone. Raises ModelError where D is not what the model takes, DataError for
+        an utterance without frames.
+        """
+        for window in _windows(features):
+            outputs = self._run_by_length([matrix for _, matrix in window])
+            yield from ((utterance, output) for (utterance, _), output in zip(window, outputs, strict=True))
+
+    def _run_by_length(self, matrices: Sequence[np.ndarray]) -> list[np.ndarray]:
+        order = sorted(range(len(matrices)), key=lambda k: -len(matrices[k]))
+        outputs: list[np.ndarray] = [np.empty(0)] * len(matrices)
+        for start in range(0, len(order), self._streams):
+            batch = order[start : start + self._streams]
+            for k, output in zip(batch, self._run([matrices[k] for k in batch]), strict=True):
+                outputs[k] = output
+        return outputs
+
+    @property
+    def _streams(self) -> int:
+        # Splice looks past a chunk and would see padding where it has to repeat an utterance's own last frame.
+        return 1 if any(isinstance(component, Splice) for component in self.nnet) else _STREAMS
+
+    @torch.inference_mode()
+    def _run(self, matrices: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Outputs of a batch, longest first."""
+        inputs = [self._prepare(matrix) for matrix in matrices]
+        lengths = [len(x) for x in inputs]
+        x = torch.nn.utils.rnn.pad_sequence(inputs)
+        chunk = _CHUNK_FRAMES if self._streams > 1 else len(x)
+        run = self.nnet.logits if self.no_softmax else self.nnet
+        state, outputs = None, []
+        for start in range(0, len(x), chunk):
+            active = sum(length > start for length in lengths)
+            state = state and [(cell[:active], recurrent[:active]) for cell, recurrent in state]
+            y, state = run(x[start : start + chunk, :active], state)
+            outputs.append(torch.nn.functional.pad(y, (0, 0, 0, len(inputs) - active)))
+        y = torch.cat(outputs)
+        if self.apply_log:
+            y = y.clamp_min(torch.finfo(y.dtype).tiny).log()  # a probability may have been rounded to 0
+        y = y[self.time_shift :].transpose(0, 1).cpu()
+        return [y[k, : length - self.time_shift].numpy() for k, length in enumerate(lengths)]
+
+    def _prepare(self, matrix: np.ndarray) -> torch.Tensor:
+        x = torch.from_numpy(matrix).to(self.device)
+        if self.transform is not None:
+            x, _ = self.transform(x)
+        return torch.cat([x, x[-1:].expand(self.time_shift, -1)])
+
+
+def _windows(features: Iterable[tuple[str, np.ndarray]]) -> Iterator[list[tuple[str, np.ndarray]]]:
+    window: list[tuple[str, np.ndarray]] = []
+    frames = 0
+    for utterance, matrix in features:
+        if len(matrix) == 0:
+            raise DataError(f"{utterance}: has no frames: extract its features again or leave it out")
+        window.append((utterance, matrix))
+        frames += len(matrix)
+        if frames >= _WINDOW_FRAMES:
+            yield window
+            window, frames = [], 0
+    if window:
+        yield window
