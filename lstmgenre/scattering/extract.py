@@ -1,0 +1,204 @@
+"""A data directory's audio to feats.scp: the features of every utterance, in one archive per job.
+
+DATA/data holds the archives scat.JOB.ark with scat.json (what made them, see record.py) and scat_paths.txt (what
+each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and utt2dur when all is done.
+
+A job writes its archive under a `.part` name with a journal beside it, a line per finished utterance. A job that was
+killed goes on where its journal ends, so a run that is started again redoes nothing and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from lstmgenre import audio, parallel, tables
+from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError
+from lstmgenre.files import atomic_output
+from lstmgenre.scattering import record
+from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
+from lstmgenre.tables.encoding import encode
+
+logger = logging.getLogger(__name__)
+
+MIN_SUCCESS = 0.95  # a feature job that loses more than 5 % of its utterances fails, as Kaldi's do
+PATHS_NAME = "scat_paths.txt"
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Where one utterance's samples are: a recording, or its part from `start` to `end` in seconds."""
+
+    utterance: str
+    rxfilename: str
+    start: float | None
+    end: float | None
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One job's share of a data directory, and the archive it goes to."""
+
+    archive: Path
+    excerpts: tuple[Excerpt, ...]
+    config: FeatureConfig
+    quantise: bool
+    compress: bool
+
+    @property
+    def part(self) -> Path:
+        return self.archive.with_suffix(".ark.part")
+
+    @property
+    def journal(self) -> Path:
+        return self.archive.with_suffix(".journal")
+
+    @property
+    def made_from(self) -> str:
+        return _fingerprint(self.config, self.quantise, self.compress, self.excerpts)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished utterance in an archive, as the journal has it: offsets in bytes, duration in seconds."""
+
+    utterance: str
+    offset: int
+    end: int
+    frames: int
+    duration: float
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What came through, and per utterance that did not, why."""
+
+    done: int
+    failed: dict[str, str]
+
+
+def extract(
+    data: DataDir,
+    config: FeatureConfig = PAPER,
+    *,
+    jobs: int = 1,
+    quantise: bool = False,
+    compress: bool = False,
+) -> Extraction:
+    """Extract the features of every utterance of `data` and write feats.scp, utt2num_frames and utt2dur.
+
+    Nothing is done where they are already there from the same audio entries and configuration. An utterance that cannot
+    be read is reported and left out. Raises DataError if that befalls more than 5 % of them.
+    """
+    excerpts = tuple(Excerpt(utterance, *data.recording_of(utterance)) for utterance in data.utterances)
+    if not excerpts:
+        raise DataError(f"{data.path}: has no utterances: make it with lstmgenre prep-data")
+    archives = data.path / "data"
+    made_from = _fingerprint(config, quantise, compress, excerpts)
+    recorded = record.read(archives)
+    if data.feats and recorded and recorded[1] == made_from:
+        return Extraction(len(data.feats), {})
+
+    # From here on archives are replaced, and an old feats.scp would point into them.
+    (data.path / "feats.scp").unlink(missing_ok=True)
+    archives.mkdir(parents=True, exist_ok=True)
+    shards = [
+        Shard((archives / f"scat.{k + 1}.ark").absolute(), excerpts[k::jobs], config, quantise, compress)
+        for k in range(min(jobs, len(excerpts)))
+    ]
+    failed: dict[str, str] = {}
+    for failures in parallel.run(extract_shard, shards, jobs, str(data.path / "log" / "extract_scat.JOB.log")):
+        failed.update(failures)
+    for utterance, reason in sorted(failed.items()):
+        logger.warning("%s: left out: %s", utterance, reason)
+    if len(failed) > (1 - MIN_SUCCESS) * len(excerpts):
+        raise DataError(
+            f"{data.path}: {len(failed)} of {len(excerpts)} utterances failed, more than {1 - MIN_SUCCESS:.0%}: "
+            f"mend or remove what is named above (log: {data.path}/log)"
+        )
+    entries = [(shard, entry) for shard in shards for entry in read_journal(shard)]
+    with atomic_output(archives / PATHS_NAME) as stream:
+        stream.write(format_paths(ScatteringFeatures(config).paths))
+    record.write(archives, config, made_from)
+    tables.write_map(data.path / "utt2num_frames", {e.utterance: str(e.frames) for _, e in entries})
+    tables.write_map(data.path / "utt2dur", {e.utterance: f"{e.duration:.3f}" for _, e in entries})
+    tables.write_map(data.path / "feats.scp", {e.utterance: f"{s.archive}:{e.offset}" for s, e in entries})
+    for shard in shards:
+        shard.journal.unlink()
+    return Extraction(len(entries), failed)
+
+
+def extract_shard(shard: Shard) -> dict[str, str]:
+    """Write the shard's archive, going on where a killed run left off; returns the utterances that failed and why."""
+    transform = ScatteringFeatures(shard.config)
+    entries = read_journal(shard)
+    finished = {entry.utterance for entry in entries}
+    failed: dict[str, str] = {}
+    if entries and shard.archive.exists() and not shard.part.exists():
+        os.replace(shard.archive, shard.part)  # whole, but some of its utterances had failed
+    with atomic_output(shard.journal) as stream:  # less a last line that a kill cut short
+        for line in ({"made_from": shard.made_from}, *map(vars, entries)):
+            stream.write(json.dumps(line) + "\n")
+    with open(shard.part, "ab") as archive, open(shard.journal, "a", encoding="utf-8") as journal:
+        archive.truncate(entries[-1].end if entries else 0)
+        for excerpt in shard.excerpts:
+            if excerpt.utterance in finished:
+                continue
+            try:
+                entry = _write(archive, excerpt, shard, transform)
+            except DataError as error:
+                logger.warning("%s: %s", excerpt.utterance, error)
+                failed[excerpt.utterance] = str(error)
+                continue
+            # The archive first: a journal line stands for bytes that are there.
+            archive.flush()
+            journal.write(json.dumps(vars(entry)) + "\n")
+            journal.flush()
+            logger.info("%s: %d frames", entry.utterance, entry.frames)
+    os.replace(shard.part, shard.archive)
+    return failed
+
+
+def _write(archive: BinaryIO, excerpt: Excerpt, shard: Shard, transform: ScatteringFeatures) -> Entry:
+    samples = audio.load(
+        excerpt.rxfilename,
+        sample_rate=shard.config.sample_rate,
+        start=excerpt.start,
+        end=excerpt.end,
+        quantise=shard.quantise,
+    )
+    features = transform(samples)
+    archive.write(f"{excerpt.utterance} ".encode())
+    offset = archive.tell()
+    archive.writelines(encode(features, "matrix", text=False, method=int(shard.compress)))
+    return Entry(excerpt.utterance, offset, archive.tell(), len(features), len(samples) / shard.config.sample_rate)
+
+
+def read_journal(shard: Shard) -> list[Entry]:
+    """The finished utterances of a shard; none if its journal is of another configuration or other audio."""
+    try:
+        lines = shard.journal.read_text(encoding="utf-8").split("\n")[
+            :-1
+        ]  # a last line without its end was cut by a kill
+    except FileNotFoundError:
+        return []
+    if not lines or json.loads(lines[0])["made_from"] != shard.made_from:
+        return []
+    return [Entry(**json.loads(line)) for line in lines[1:]]
+
+
+def count_done(data: DataDir) -> int:
+    """How many utterances a running extraction has finished, from its journals."""
+    journals = (data.path / "data").glob("scat.*.journal")
+    return sum(max(0, journal.read_bytes().count(b"\n") - 1) for journal in journals)
+
+
+def _fingerprint(config: FeatureConfig, quantise: bool, compress: bool, excerpts: tuple[Excerpt, ...]) -> str:
+    parts = [config.to_json(), quantise, compress, *(list(vars(e).values()) for e in excerpts)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,51 @@
+"""Which configuration made an archive: scat.json beside it, and in the directory of a model that was trained on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lstmgenre.errors import FormatError, ModelError
+from lstmgenre.files import atomic_output
+from lstmgenre.scattering.features import FeatureConfig
+from lstmgenre.tables import read_map
+
+NAME = "scat.json"
+
+
+def write(directory: Path, config: FeatureConfig, made_from: str | None = None) -> None:
+    """Write the record; `made_from` is a fingerprint of the audio and the options that went in."""
+    with atomic_output(directory / NAME) as stream:
+        json.dump({"config": json.loads(config.to_json()), "made_from": made_from}, stream, indent=1)
+
+
+def read(directory: Path) -> tuple[FeatureConfig, str | None] | None:
+    """Configuration and fingerprint of the features in `directory`, None where nothing is recorded."""
+    path = directory / NAME
+    if not path.exists():
+        return None
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return FeatureConfig.from_json(json.dumps(fields["config"])), fields["made_from"]
+    except (ValueError, KeyError, TypeError, FormatError) as error:
+        raise FormatError(f"{path}: not a record of extract-scat ({error}): extract the features again") from error
+
+
+def of_features(rspecifier: str) -> FeatureConfig | None:
+    """The configuration of the features that `scp:FILE` lists, by its first entry; None where it is not recorded."""
+    kind, _, scp = rspecifier.partition(":")
+    if not kind.startswith("scp") or not Path(scp).is_file():
+        return None
+    first = next(iter(read_map(scp).values()), "")
+    recorded = None if first.endswith("|") else read(Path(first).parent)
+    return recorded and recorded[0]
+
+
+def check(model_dir: Path, rspecifier: str) -> None:
+    """Raise ModelError where a model was trained on features of another bank or sample rate than `rspecifier` gives."""
+    trained_on, given = read(model_dir), of_features(rspecifier)
+    if trained_on and given and trained_on[0] != given:
+        raise ModelError(
+            f"{rspecifier}: features of another bank or sample rate than {model_dir} was trained on: "
+            f"extract them as {model_dir / NAME} says"
+        )
