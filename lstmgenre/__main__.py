@@ -1,0 +1,3 @@
+from lstmgenre.cli import main
+
+main()

@@ -1,0 +1,107 @@
+"""The Typer app, and what its commands share: --config files and the record that each output directory keeps."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import shlex
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lstmgenre import console
+from lstmgenre.files import atomic_output
+
+app = typer.Typer(
+    name="lstmgenre",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _options(
+    no_pipes: Annotated[bool, typer.Option("--no-pipes", help="Refuse every `cmd |` in tables and wav.scp.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    """Music genre classification: scattering features, nnet1 networks and segment features, Kaldi's recipe style."""
+    console.setup_logging(verbose)
+    if no_pipes:
+        os.environ["LSTMGENRE_NO_PIPES"] = "1"  # the environment is what worker processes inherit
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the command's own table of a TOML file the defaults of its options."""
+    if path is None:
+        return None
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path}: not TOML: {error}") from error
+    table = {key.replace("-", "_"): value for key, value in tables.get(str(context.info_name), {}).items()}
+    unknown = set(table) - {parameter.name for parameter in context.command.params}
+    if unknown:
+        raise typer.BadParameter(f"{path}: [{context.info_name}] has no option {sorted(unknown)[0]!r}")
+    context.default_map = table
+    return path
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        callback=_read_config,
+        is_eager=True,
+        help="TOML file whose [COMMAND] table gives option defaults.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@contextmanager
+def recorded(context: typer.Context, directory: Path) -> Iterator[None]:
+    """Keep in DIRECTORY/log what the block was asked to do (COMMAND.json) and what it logged (COMMAND.log)."""
+    log = directory / "log"
+    record: dict[str, Any] = {
+        "command": shlex.join(["lstmgenre", *sys.argv[1:]]),
+        "options": {name: _plain(value) for name, value in context.params.items()},
+        "versions": {name: metadata.version(name) for name in ("lstmgenre", "torch", "numpy", "scipy", "scikit-learn")}
+        | {"python": platform.python_version()},
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    started = time.monotonic()
+    with atomic_output(log / f"{context.info_name}.json") as stream:
+        json.dump(record, stream, indent=1)
+    with open(log / f"{context.info_name}.log", "a", encoding="utf-8") as stream:
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger("lstmgenre").addHandler(handler)
+        try:
+            yield
+        except Exception as error:
+            stream.write(f"ended with {type(error).__name__}: {error}\n")
+            raise
+        finally:
+            logging.getLogger("lstmgenre").removeHandler(handler)
+    record["seconds"] = round(time.monotonic() - started, 1)
+    with atomic_output(log / f"{context.info_name}.json") as stream:
+        json.dump(record, stream, indent=1)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

@@ -1,0 +1,279 @@
+"""train-dnn, train-lstm, forward, and nnet1 files: copy-nnet, info-nnet."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lstmgenre import console
+from lstmgenre.cli.app import Config, app, recorded
+
+if TYPE_CHECKING:
+    from lstmgenre.nnet1.nnet import Nnet
+    from lstmgenre.training.experiment import Experiment
+    from lstmgenre.training.frames import FrameOptions
+    from lstmgenre.training.schedule import Schedule
+    from lstmgenre.training.streams import StreamOptions
+
+logger = logging.getLogger(__name__)
+
+
+class Scheduler(enum.StrEnum):
+    newbob = "newbob"
+    decay = "decay"
+
+
+class Device(enum.StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Format(enum.StrEnum):
+    of_2016 = "2016"
+    head = "head"
+
+
+DataArgument = Annotated[Path, typer.Argument(metavar="DATA_DIR")]
+ExpArgument = Annotated[Path, typer.Argument(metavar="EXP_DIR")]
+CvDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Cross-validation set. Default: 10 % held out, by artist.")
+]
+LearnRate = Annotated[float, typer.Option(min=0, help="Of gradients summed over a minibatch.")]
+Momentum = Annotated[float, typer.Option(min=0, max=1)]
+Penalty = Annotated[float, typer.Option(min=0)]
+SchedulerOption = Annotated[
+    Scheduler, typer.Option(help="newbob: by the loss on the held-out set. decay: by the epoch.")
+]
+MaxIters = Annotated[int, typer.Option(min=1, help="Epochs at most.")]
+HalvingFactor = Annotated[float, typer.Option(min=0, max=1, help="What the learning rate is multiplied with.")]
+Seed = Annotated[int, typer.Option(help="Of the initial weights, the held-out set and the shuffling.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
+Threads = Annotated[int, typer.Option(min=0, help="Computing threads; 0: as many as there are cores.")]
+
+
+@app.command("train-dnn")
+def train_dnn(
+    context: typer.Context,
+    data_dir: DataArgument,
+    exp_dir: ExpArgument,
+    config: Config = None,
+    hidden: Annotated[list[int], typer.Option(min=1, help="Nodes of a hidden layer; once a layer.")] = [1024],  # noqa: B006
+    cv_dir: CvDir = None,
+    learn_rate: LearnRate = 0.008,
+    momentum: Momentum = 0.0,
+    minibatch_size: Annotated[int, typer.Option(min=1, help="Frames.")] = 256,
+    l1_penalty: Penalty = 0.0,
+    l2_penalty: Penalty = 0.0,
+    scheduler: SchedulerOption = Scheduler.newbob,
+    max_iters: MaxIters = 20,
+    halving_factor: HalvingFactor = 0.5,
+    seed: Seed = 777,
+    device: DeviceOption = Device.auto,
+    threads: Threads = 1,
+) -> None:
+    """Train the baseline: a sigmoid network on single frames, as nnet1's nnet-train-frmshuff does.
+
+    A killed run goes on when started again. Example: lstmgenre train-dnn data/train exp/dnn1 --hidden 1024
+    """
+    from lstmgenre.nnet1 import init
+    from lstmgenre.training.frames import FrameOptions
+
+    with recorded(context, exp_dir):
+        experiment = _set_up(data_dir, exp_dir, cv_dir, seed)
+        options = FrameOptions(
+            learn_rate=learn_rate,
+            momentum=momentum,
+            minibatch_size=minibatch_size,
+            l1_penalty=l1_penalty,
+            l2_penalty=l2_penalty,
+            randomizer_seed=seed,
+        )
+        nnet = init.dnn(experiment.input_dim, hidden, len(experiment.genres), seed)
+        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, max_iters, halving_factor), device, threads)
+
+
+@app.command("train-lstm")
+def train_lstm(
+    context: typer.Context,
+    data_dir: DataArgument,
+    exp_dir: ExpArgument,
+    config: Config = None,
+    hidden: Annotated[list[int], typer.Option(min=1, help="Projected outputs of an LSTM layer; once a layer.")] = [512],  # noqa: B006
+    cell_dim: Annotated[
+        int, typer.Option(min=1, help="Cells of each layer; the paper has 800 to 512, 1500 to 1024.")
+    ] = 800,
+    cv_dir: CvDir = None,
+    learn_rate: LearnRate = 0.008,
+    momentum: Momentum = 0.0,
+    num_streams: Annotated[int, typer.Option(min=1, help="Utterances side by side.")] = 4,
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames of truncated back-propagation through time.")] = 20,
+    targets_delay: Annotated[int, typer.Option(min=0, help="Frames that the net sees ahead of its label.")] = 5,
+    param_scale: Annotated[float, typer.Option(min=0, help="Initial LSTM weights are uniform in +-this.")] = 0.01,
+    clip_gradient: Annotated[float, typer.Option(min=0, help="Bound on each element of an update; 0 is off.")] = 5.0,
+    scheduler: SchedulerOption = Scheduler.newbob,
+    max_iters: MaxIters = 20,
+    halving_factor: HalvingFactor = 0.5,
+    seed: Seed = 777,
+    device: DeviceOption = Device.auto,
+    threads: Threads = 1,
+) -> None:
+    """Train an LSTM with peepholes and projection on sequences, as nnet1's nnet-train-lstm-streams does.
+
+    A killed run goes on when started again.
+    Example: lstmgenre train-lstm data/train exp/lstm1 --config conf/paper.toml --hidden 512 --cell-dim 800
+    """
+    from lstmgenre.nnet1 import init
+    from lstmgenre.training.streams import StreamOptions
+
+    with recorded(context, exp_dir):
+        experiment = _set_up(data_dir, exp_dir, cv_dir, seed)
+        options = StreamOptions(
+            learn_rate=learn_rate,
+            momentum=momentum,
+            num_streams=num_streams,
+            batch_size=batch_size,
+            targets_delay=targets_delay,
+        )
+        cells = [cell_dim] * len(hidden)
+        nnet = init.lstm(experiment.input_dim, hidden, cells, len(experiment.genres), seed, param_scale, clip_gradient)
+        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, max_iters, halving_factor), device, threads)
+
+
+def _set_up(data_dir: Path, exp_dir: Path, cv_dir: Path | None, seed: int) -> Experiment:
+    from lstmgenre.datadir import DataDir
+    from lstmgenre.training.experiment import set_up
+
+    need = ["feats.scp", "utt2genre"]
+    cv = DataDir.read(cv_dir, need) if cv_dir else None
+    return set_up(exp_dir, DataDir.read(data_dir, [*need, "utt2spk"]), cv, seed=seed)
+
+
+def _schedule(scheduler: Scheduler, max_iters: int, halving_factor: float) -> Schedule:
+    from lstmgenre.training.schedule import Decay, Newbob
+
+    kind = Newbob if scheduler is Scheduler.newbob else Decay
+    return kind(max_iters=max_iters, halving_factor=halving_factor)
+
+
+def _train(
+    nnet: Nnet,
+    experiment: Experiment,
+    exp_dir: Path,
+    options: FrameOptions | StreamOptions,
+    schedule: Schedule,
+    device: Device,
+    threads: int,
+) -> None:
+    from lstmgenre.training.trainer import train
+
+    done = 0
+    with console.progress(f"training {exp_dir}", schedule.max_iters, lambda: done):
+        for epoch in train(
+            nnet,
+            experiment.train,
+            experiment.cv,
+            exp_dir,
+            options,
+            schedule,
+            experiment.transform,
+            _device(device, threads),
+        ):
+            done = epoch.iteration
+            trained = (
+                "" if epoch.train_loss is None else f"train loss {epoch.train_loss:.4f} {epoch.train_accuracy:.1f} %, "
+            )
+            verdict = "" if epoch.accepted else ", rejected"
+            logger.info(
+                "%s: epoch %d: %sheld-out loss %.4f, %.1f %% of frames%s",
+                exp_dir,
+                epoch.iteration,
+                trained,
+                epoch.cv_loss,
+                epoch.cv_accuracy,
+                verdict,
+            )
+    logger.info("wrote %s", exp_dir / "final.nnet")
+
+
+def _device(device: Device, threads: int) -> str:
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    if device is Device.cuda and not torch.cuda.is_available():
+        raise typer.BadParameter("--device cuda: torch sees no GPU here")
+    return "cuda" if device is not Device.cpu and torch.cuda.is_available() else "cpu"
+
+
+@app.command("forward")
+def forward(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A training directory or a nnet1 file.")],
+    features: Annotated[str, typer.Argument(metavar="FEATS_RSPECIFIER")],
+    posteriors: Annotated[str, typer.Argument(metavar="POST_WSPECIFIER")],
+    config: Config = None,
+    feature_transform: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Default: that of MODEL, a directory.")
+    ] = None,
+    no_softmax: Annotated[bool, typer.Option("--no-softmax", help="Leave out the last softmax.")] = False,
+    apply_log: Annotated[bool, typer.Option("--apply-log", help="Logarithm of the output.")] = False,
+    time_shift: Annotated[int, typer.Option(min=0, help="Frames to shift back; undoes --targets-delay.")] = 0,
+    device: DeviceOption = Device.auto,
+    threads: Threads = 1,
+) -> None:
+    """Run features through a network and write its posteriors.
+
+    Example: lstmgenre forward exp/lstm1 scp:data/test/feats.scp ark,scp:post.ark,post.scp
+    """
+    if no_softmax and apply_log:
+        raise typer.BadParameter("--no-softmax leaves no probabilities for --apply-log")
+    from lstmgenre import tables
+    from lstmgenre.posteriors import Forward
+    from lstmgenre.scattering import record
+
+    run = Forward.load(
+        model,
+        feature_transform,
+        no_softmax=no_softmax,
+        apply_log=apply_log,
+        time_shift=time_shift,
+        device=_device(device, threads),
+    )
+    record.check(model if model.is_dir() else model.parent, features)
+    count = 0
+    with tables.TableWriter(posteriors) as writer:
+        for utterance, matrix in run(tables.read_table(features)):
+            writer.write(utterance, matrix)
+            count += 1
+    logger.info("ran %d utterances through %s", count, model)
+
+
+@app.command("copy-nnet")
+def copy_nnet(
+    source: Annotated[Path, typer.Argument(metavar="IN")],
+    target: Annotated[Path, typer.Argument(metavar="OUT")],
+    binary: Annotated[bool, typer.Option("--binary/--text")] = True,
+    format: Annotated[Format, typer.Option(help="The Kaldi that is to read it.")] = Format.of_2016,
+) -> None:
+    """Copy a nnet1 file, between binary and text, and between the formats of 2016 and today.
+
+    Example: lstmgenre copy-nnet exp/lstm1/final.nnet final.txt --text
+    """
+    from lstmgenre.nnet1.nnet import Nnet
+
+    Nnet.read(source).write(target, binary, format.value)
+
+
+@app.command("info-nnet")
+def info_nnet(model: Annotated[Path, typer.Argument(metavar="MODEL")]) -> None:
+    """Print what a nnet1 file holds: components, dimensions, the spread of their numbers.
+
+    Example: lstmgenre info-nnet exp/lstm1/final.nnet
+    """
+    from lstmgenre.nnet1.nnet import Nnet
+
+    typer.echo(Nnet.read(model).info(), nl=False)

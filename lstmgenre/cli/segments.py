@@ -1,0 +1,62 @@
+"""pool-segments and train-svm: from posteriors to a decision per track."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lstmgenre.cli.app import Config, app, recorded
+
+logger = logging.getLogger(__name__)
+
+
+@app.command("pool-segments")
+def pool_segments(
+    posteriors: Annotated[str, typer.Argument(metavar="POST_RSPECIFIER")],
+    segments: Annotated[str, typer.Argument(metavar="SEG_WSPECIFIER")],
+    config: Config = None,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="k of equation 14.")] = 0.9,
+    fuse: Annotated[
+        str | None, typer.Option(metavar="FEATS_RSPECIFIER", help="Put the mean of these features first.")
+    ] = None,
+) -> None:
+    """Pool the posteriors of each track: max, min, mean, share above the threshold (equations 10-14).
+
+    Example: lstmgenre pool-segments scp:exp/lstm/test/post.scp ark,scp:seg.ark,seg.scp --fuse scp:data/test/feats.scp
+    """
+    from lstmgenre import tables
+    from lstmgenre.segments import pool_all
+
+    features = tables.open_table(fuse) if fuse else None
+    count = 0
+    with tables.TableWriter(segments, "vector") as writer:
+        for utterance, vector in pool_all(tables.read_table(posteriors), threshold, features):
+            writer.write(utterance, vector)
+            count += 1
+    logger.info("pooled %d tracks", count)
+
+
+@app.command("train-svm")
+def train_svm(
+    context: typer.Context,
+    data_dir: Annotated[Path, typer.Argument(metavar="DATA_DIR")],
+    segments: Annotated[str, typer.Argument(metavar="SEG_RSPECIFIER")],
+    svm_dir: Annotated[Path, typer.Argument(metavar="SVM_DIR")],
+    config: Config = None,
+    c: Annotated[float, typer.Option("--c", min=1e-9, help="Penalty of the SVM.")] = 1.0,
+) -> None:
+    """Train the linear SVM on the segment vectors of the tracks of DATA_DIR.
+
+    Example: lstmgenre train-svm data/train scp:exp/lstm/train/seg.scp exp/lstm/lseg
+    """
+    from lstmgenre import svm, tables
+    from lstmgenre.datadir import DataDir
+
+    with recorded(context, svm_dir):
+        data = DataDir.read(data_dir, need=["utt2genre"])
+        vectors = dict(tables.read_table(segments, "vector"))
+        svm.train(vectors, data.utt2genre, data.genres, c).save(svm_dir)
+        logger.info("trained on %d tracks; wrote %s", len(vectors), svm_dir / "svm.skops")
