@@ -1,7 +1,7 @@
 """Corpora as Kaldi data directories: each module's `prepare` turns one kind of source into train and test.
 
-`ismir2004` reads the paper's corpus, `folders` any genre/track tree, `demo` synthesises a small corpus. What they have in
-common is here: a track, and how a list of tracks becomes a data directory.
+`ismir2004` reads the paper's corpus, `folders` any genre/track tree, `demo` synthesises a small corpus. What they have
+in common is here: a track, and how a list of tracks becomes a data directory.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Track:
 def write_data_dir(path: str | os.PathLike[str], tracks: Iterable[Track], genres: Iterable[str]) -> DataDir:
     """Write wav.scp, utt2spk, utt2genre and genres (`genres` in C order, the order of a model's outputs) under `path`.
 
-    The speaker of Kaldi is the artist; a track without one is its own. Utterance ids are ASCII, depend on nothing but the
-    names of the track, and start with the artist: no other character of an id sorts before the "-" after it, so that
-    utt2spk sorted by utterance is sorted by artist too, as Kaldi demands.
+    The speaker of Kaldi is the artist; a track without one is its own. Utterance ids are ASCII, depend on nothing but
+    the names of the track, and start with the artist: the "-" after it sorts before every other character of an id, so
+    that utt2spk sorted by utterance is sorted by artist too, as Kaldi demands.
 
     Raises DataError where a track is there twice, or where Kaldi would not take its path for a path.
     """
@@ -55,7 +55,7 @@ def write_data_dir(path: str | os.PathLike[str], tracks: Iterable[Track], genres
             utterance: utterance if track.artist is None else slug(track.artist) for utterance, track in by_id.items()
         },
         utt2genre={utterance: track.genre for utterance, track in by_id.items()},
-        genres=sorted(genres),
+        genre_order=sorted(genres),
     )
     data.write()
     return data
