@@ -147,6 +147,7 @@ def extract_shard(shard: Shard) -> dict[str, str]:
             stream.write(json.dumps(line) + "\n")
     with open(shard.part, "ab") as archive, open(shard.journal, "a", encoding="utf-8") as journal:
         archive.truncate(entries[-1].end if entries else 0)
+        archive.seek(0, os.SEEK_END)
         for excerpt in shard.excerpts:
             if excerpt.utterance in finished:
                 continue

@@ -1,0 +1,180 @@
+"""Extraction over a data directory: what it writes, what it skips, and what a kill leaves."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from lstmgenre import audio
+from lstmgenre.datadir import DataDir, Segment
+from lstmgenre.errors import DataError, FormatError, ModelError
+from lstmgenre.scattering import extract, record
+from lstmgenre.scattering.features import BankConfig, FeatureConfig, ScatteringFeatures
+from lstmgenre.tables import read_table
+
+# A bank that is quick to build and to run.
+SMALL = FeatureConfig(sample_rate=4000, window=256, banks=(BankConfig("scatnet", (1, 1)),))
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six tones of one to three seconds, of three artists."""
+    rng = np.random.default_rng(2)
+    for k in range(6):
+        tone = np.sin(np.arange(8000 * (1 + k % 3)) * (0.05 + 0.1 * k)) * 0.3 + rng.normal(size=8000 * (1 + k % 3)) * 0.01
+        soundfile.write(tmp_path / f"t{k}.wav", tone, 8000)
+    names = [f"a{k % 3}-t{k}" for k in range(6)]
+    directory = DataDir(
+        tmp_path / "data",
+        wav_scp={name: str(tmp_path / f"t{k}.wav") for k, name in enumerate(names)},
+        utt2spk={name: name[:2] for name in names},
+        utt2genre=dict.fromkeys(names, "tone"),
+    )
+    directory.write()
+    return directory
+
+
+def features_of(data):
+    return dict(read_table(f"scp:{data.path}/feats.scp"))
+
+
+def test_each_utterance_gets_the_features_of_its_audio(data):
+    assert extract.extract(data, SMALL, jobs=2) == extract.Extraction(6, {})
+    transform = ScatteringFeatures(SMALL)
+    written, again = features_of(data), DataDir.read(data.path)
+    assert sorted(written) == data.utterances
+    for name, matrix in written.items():
+        samples = audio.load(data.wav_scp[name], sample_rate=4000)
+        np.testing.assert_array_equal(matrix, transform(samples))
+        assert again.utt2num_frames[name] == len(matrix)
+        assert again.utt2dur[name] == pytest.approx(len(samples) / 4000, abs=1e-3)
+    assert again.validate() == []
+    assert len(list((data.path / "data").glob("*.ark"))) == 2
+    assert len((data.path / "data" / "scat_paths.txt").read_text().splitlines()) == transform.dim + 1
+
+
+def test_the_number_of_jobs_changes_no_number(data, tmp_path):
+    extract.extract(data, SMALL, jobs=1)
+    first = features_of(data)
+    shutil.rmtree(data.path / "data")
+    extract.extract(DataDir.read(data.path), SMALL, jobs=3)
+    for name, matrix in features_of(data).items():
+        np.testing.assert_array_equal(matrix, first[name])
+
+
+def test_segments_cut_their_recordings(data):
+    data.segments = {"a0-x": Segment("a0-t0", 0.25, 0.75), "a1-y": Segment("a1-t1", 0.5, 2.0)}
+    data.utt2spk = {"a0-x": "a0", "a1-y": "a1"}
+    data.utt2genre = dict.fromkeys(data.utt2spk, "tone")
+    data.write()
+    extract.extract(DataDir.read(data.path), SMALL)
+    cut = audio.load(data.wav_scp["a1-t1"], sample_rate=4000, start=0.5, end=2.0)
+    np.testing.assert_array_equal(features_of(data)["a1-y"], ScatteringFeatures(SMALL)(cut))
+
+
+def test_what_is_done_is_not_done_again_until_something_changes(data):
+    extract.extract(data, SMALL)
+    ark = data.path / "data" / "scat.1.ark"
+    made = ark.stat().st_mtime_ns
+    extract.extract(DataDir.read(data.path), SMALL)
+    assert ark.stat().st_mtime_ns == made
+    extract.extract(DataDir.read(data.path), SMALL, quantise=True)
+    assert ark.stat().st_mtime_ns != made
+
+
+def test_one_bad_file_in_many_is_left_out_and_named(data, tmp_path):
+    for k in range(6, 30):
+        data.wav_scp[f"a0-t{k:02}"] = data.wav_scp["a0-t0"]
+        data.utt2spk[f"a0-t{k:02}"], data.utt2genre[f"a0-t{k:02}"] = "a0", "tone"
+    (tmp_path / "t3.wav").write_bytes(b"not audio")
+    result = extract.extract(data, SMALL, jobs=2)
+    assert result.done == 29
+    assert list(result.failed) == ["a0-t3"]
+    assert "t3.wav" in result.failed["a0-t3"]
+    assert "a0-t3" not in features_of(data)
+    assert any("a0-t3" in log.read_text() for log in (data.path / "log").glob("extract_scat.*.log"))
+
+
+def test_more_than_five_per_cent_of_bad_files_is_a_failure_that_can_be_mended(data, tmp_path):
+    shutil.copy(tmp_path / "t3.wav", tmp_path / "good.wav")
+    (tmp_path / "t3.wav").write_bytes(b"")
+    with pytest.raises(DataError, match="1 of 6 utterances failed, more than 5%"):
+        extract.extract(data, SMALL, jobs=2)
+    assert not (data.path / "feats.scp").exists()
+    shutil.copy(tmp_path / "good.wav", tmp_path / "t3.wav")
+    extract.extract(data, SMALL, jobs=2)
+    assert sorted(features_of(data)) == data.utterances
+
+
+def test_a_track_shorter_than_a_window_is_said(data, tmp_path):
+    soundfile.write(tmp_path / "t3.wav", np.zeros(200), 8000)
+    with pytest.raises(DataError):
+        extract.extract(data, SMALL)
+    assert "less than one window" in (data.path / "log" / "extract_scat.1.log").read_text()
+
+
+_RUN = """
+import sys, time
+from lstmgenre.datadir import DataDir
+from lstmgenre.scattering import extract
+from tests.test_extract import SMALL
+whole = extract._write
+def slow(*arguments):
+    time.sleep({pause})
+    return whole(*arguments)
+extract._write = slow
+extract.extract(DataDir.read(sys.argv[1]), SMALL)
+"""
+
+
+def start(data, pause):
+    return subprocess.Popen([sys.executable, "-c", _RUN.format(pause=pause), str(data.path)])
+
+
+@pytest.mark.parametrize("finished", [0, 1, 4])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, finished):
+    assert start(data, 0).wait() == 0
+    files = ["feats.scp", "utt2num_frames", "utt2dur", "data/scat.1.ark"]
+    expected = {name: (data.path / name).read_bytes() for name in files}
+    shutil.rmtree(data.path / "data")
+    (data.path / "feats.scp").unlink()
+
+    killed = start(data, 0.3)
+    journal = data.path / "data" / "scat.1.journal"
+    deadline = time.monotonic() + 60
+    while not journal.exists() or extract.count_done(data) < finished:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (data.path / "feats.scp").exists()
+    part = data.path / "data" / "scat.1.ark.part"
+    part.write_bytes(part.read_bytes() + b"half an entry")
+    journal.write_text(journal.read_text() + '{"utterance": "a2')
+    kept = {json.loads(line)["utterance"] for line in journal.read_text().splitlines()[1:-1]}
+
+    assert start(data, 0).wait() == 0
+    assert {name: (data.path / name).read_bytes() for name in files} == expected
+    log = (data.path / "log" / "extract_scat.1.log").read_text()
+    assert len(kept) >= finished
+    assert not any(f"{name}:" in log for name in kept)  # what was finished is not done again
+
+
+def test_features_of_another_bank_are_refused(data, tmp_path):
+    extract.extract(data, SMALL)
+    scp = f"scp:{data.path}/feats.scp"
+    assert record.of_features(scp) == SMALL
+    record.write(tmp_path / "same", SMALL)
+    record.check(tmp_path / "same", scp)
+    record.write(tmp_path / "other", FeatureConfig(sample_rate=4000, window=512, banks=SMALL.banks))
+    with pytest.raises(ModelError, match="another bank or sample rate"):
+        record.check(tmp_path / "other", scp)
+    (tmp_path / "same" / record.NAME).write_text("{}")
+    with pytest.raises(FormatError, match=r"scat\.json"):
+        record.check(tmp_path / "same", scp)
