@@ -34,7 +34,7 @@ def compress(matrix: np.ndarray, method: int) -> bytes:
     if low == high:
         high = low + (1 + abs(low))
     low, span = _LIMITS.get(method, (low, float(high) - float(low)))
-    if span > np.finfo(np.float32).max:
+    if span > float(np.finfo(np.float32).max):
         raise DataError("the values lie too far apart to be compressed")
     token = _TOKENS[method]
     header = token.encode() + b" " + HEADER.pack(low, span, *matrix.shape)

@@ -142,7 +142,7 @@ def _bracketed(cursor: Cursor, byte: bytes) -> list[bytes]:
 
 
 def _numbers(cursor: Cursor, words: list[bytes]) -> np.ndarray:
-    return np.array([_number(cursor, float, word) for word in words], np.float64).astype(np.float32)
+    return as_float32(np.array([_number(cursor, float, word) for word in words], np.float64))
 
 
 def _number(cursor: Cursor, kind: type, word: bytes) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, BinaryIO
@@ -16,7 +16,7 @@ from lstmgenre.tables.decoding import read_value
 from lstmgenre.tables.maps import numbered_lines, parse_line
 from lstmgenre.tables.rules import Kind
 from lstmgenre.tables.specifiers import Rspecifier, parse_range, parse_rspecifier, split_range
-from lstmgenre.tables.streams import is_pipe, is_standard, open_input, split_offset
+from lstmgenre.tables.streams import is_pipe, is_standard, open_file, open_input, split_offset
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ def read_table(rspecifier: str, kind: Kind = "matrix") -> Iterator[Entry]:
     be used: an unreadable file, a failed command, a number that is not finite, a key that comes twice. With the option
     `p` such entries are logged and skipped; an archive that is broken ends there, since what follows cannot be found.
     """
-    return _read(parse_rspecifier(rspecifier), kind, same_columns=kind == "matrix")
+    spec = parse_rspecifier(rspecifier)
+    return _entries(spec, _loaders(spec, kind), same_columns=kind == "matrix")
 
 
 def open_table(rspecifier: str, kind: Kind = "matrix") -> Table:
@@ -48,20 +49,24 @@ def open_table(rspecifier: str, kind: Kind = "matrix") -> Table:
     spec = parse_rspecifier(rspecifier)
     if spec.script:
         return _Script(spec, kind)
-    entries = _read(spec, kind, same_columns=False)
+    entries = _entries(spec, _loaders(spec, kind), same_columns=False)
     return _SortedArchive(spec.rxfilename, entries) if spec.sorted and spec.called_sorted else _Archive(entries)
 
 
-def _read(spec: Rspecifier, kind: Kind, same_columns: bool) -> Iterator[Entry]:
+Loaders = Generator[Callable[[], Entry], None, None]
+
+
+def _entries(spec: Rspecifier, loaders: Loaders, same_columns: bool) -> Iterator[Entry]:
+    """What each loader gives, checked; with the option `p`, what fails is skipped."""
     check = _Checks(spec, same_columns)
-    loaders = _script_entries if spec.script else _archive_entries
-    for load in loaders(spec.rxfilename, kind):
+    for load in loaders:
         try:
             key, value = load()
             check(key, value)
         except (DataError, FormatError) as error:
             if not spec.permissive:
-                raise
+                # Told to the input, too: if it is a command that has failed, that is the cause, and is raised instead.
+                loaders.throw(error)
             log.warning("skipped: %s", error)
             if isinstance(error, FormatError) and not spec.script:
                 return
@@ -125,12 +130,8 @@ class _Script(Table):
     def __init__(self, spec: Rspecifier, kind: Kind) -> None:
         self._permissive = spec.permissive
         self._files = _Files(kind)
-        self._names: dict[str, str] = {}
-        check = _Checks(spec, same_columns=False)
-        for where, line in numbered_lines(spec.rxfilename):
-            key, name = parse_line(line, where)
-            check(key, name)
-            self._names[key] = name
+        lines = (partial(parse_line, line, where) for where, line in numbered_lines(spec.rxfilename))
+        self._names: dict[str, str] = dict(_entries(spec, lines, same_columns=False))
 
     def __getitem__(self, key: str) -> Any:
         try:
@@ -178,22 +179,22 @@ class _Checks:
                 )
 
 
-def _archive_entries(rxfilename: str, kind: Kind) -> Iterator[Callable[[], Entry]]:
-    with open_input(rxfilename) as stream:
-        cursor = Cursor(stream, rxfilename, split_offset(rxfilename)[1])
-        while not cursor.at_end():
-            yield partial(_load_entry, cursor, kind)
+def _loaders(spec: Rspecifier, kind: Kind) -> Loaders:
+    """One function per entry, to be called before the next is asked for."""
+    if spec.script:
+        with _Files(kind) as files:
+            for where, line in numbered_lines(spec.rxfilename):
+                yield partial(_load_line, files, line, where)
+    else:
+        with open_input(spec.rxfilename) as stream:
+            cursor = Cursor(stream, spec.rxfilename or "-", split_offset(spec.rxfilename)[1])
+            while not cursor.at_end():
+                yield partial(_load_entry, cursor, kind)
 
 
 def _load_entry(cursor: Cursor, kind: Kind) -> Entry:
     key, space = read_key(cursor)
     return key, read_value(cursor, kind, space)
-
-
-def _script_entries(rxfilename: str, kind: Kind) -> Iterator[Callable[[], Entry]]:
-    with _Files(kind) as files:
-        for where, line in numbered_lines(rxfilename):
-            yield partial(_load_line, files, line, where)
 
 
 def _load_line(files: _Files, line: bytes, where: str) -> Entry:
@@ -228,7 +229,8 @@ class _Files(ExitStack):
     def _seek(self, path: str, offset: int) -> BinaryIO:
         if path != self._path or self._stream is None:
             self.close()
-            self._stream, self._path = self.enter_context(open_input(path)), path
+            self._stream = None
+            self._stream, self._path = self.enter_context(open_file(path)), path
         try:
             self._stream.seek(offset)
         except OSError as error:

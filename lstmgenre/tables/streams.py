@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, Any, BinaryIO
 
 from lstmgenre.errors import DataError
@@ -48,7 +48,7 @@ def open_input(rxfilename: str) -> AbstractContextManager[BinaryIO]:
     name = rxfilename.strip()
     if name.endswith("|"):
         return _input_pipe(name[:-1].strip())
-    return _standard_input() if is_standard(name) else _input_file(name)
+    return _standard_input() if is_standard(name) else open_file(*split_offset(name))
 
 
 def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
@@ -61,15 +61,16 @@ def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
     if name.startswith("|"):
         return _output_pipe(name[1:].strip())
     if is_standard(name):
-        return _standard_output()
+        return _output_device(name, lambda: nullcontext(sys.stdout.buffer))
     if os.path.exists(name) and not os.path.isfile(name):
-        return _output_device(name)
+        # /dev/null, /dev/stdout, a named pipe: what is no regular file must not be replaced by one.
+        return _output_device(name, lambda: open(name, "wb"))
     return _output_file(name)
 
 
 @contextmanager
-def _input_file(name: str) -> Iterator[BinaryIO]:
-    path, offset = split_offset(name)
+def open_file(path: str, offset: int = 0) -> Iterator[BinaryIO]:
+    """Open a plain path for reading bytes. Raises DataError where that fails."""
     try:
         stream = open(path, "rb")  # noqa: SIM115
         stream.seek(offset)
@@ -85,12 +86,6 @@ def _standard_input() -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
-
-
-@contextmanager
 def _output_file(name: str) -> Iterator[BinaryIO]:
     # Through a link, as storage is spread over disks in Kaldi recipes, and not over it.
     with atomic_output(os.path.realpath(name), "wb") as stream:
@@ -98,14 +93,15 @@ def _output_file(name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _output_device(name: str) -> Iterator[BinaryIO]:
-    # /dev/null, /dev/stdout, a named pipe: what is no regular file must not be replaced by one.
+def _output_device(name: str, opener: Callable[[], AbstractContextManager[Any]]) -> Iterator[BinaryIO]:
     try:
-        stream = open(name, "wb")  # noqa: SIM115
+        with opener() as stream:
+            yield stream
+            stream.flush()
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise DataError(f"{name}: cannot be written: {error.strerror}") from error
-    with stream:
-        yield stream
+        raise DataError(f"{name or '-'}: cannot be written: {error.strerror}") from error
 
 
 @contextmanager
