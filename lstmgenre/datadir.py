@@ -245,6 +245,8 @@ class DataDir:
                 content[key] = parse(value)
             except ValueError as error:
                 on_error(FormatError(f"{path}: {key}: {error}"))
+        if not content:
+            self.damage.append(self._problem("empty", path.name))
         for key, following in pairwise(content):
             if following < key:
                 self._note(path, f"not in C order: {following} comes after {key}")

@@ -1,0 +1,331 @@
+"""Data directories: Kaldi's rules, what breaks them, and dividing them as Kaldi's scripts do."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstmgenre.datadir import DataDir, Segment, combine
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.tables import read_map
+
+KALDI = Path(__file__).parent / "data" / "kaldi_io" / "scripts"
+GENRES = ["classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world"]
+
+
+def make(path, artists=8, tracks=3, **content):
+    """Tracks a0-t0, a0-t1, ... with the artists' genres in turn."""
+    names = {f"a{i}-t{j}": f"a{i}" for i in range(artists) for j in range(tracks)}
+    genres = {name: GENRES[int(artist[1:]) % 4] for name, artist in names.items()}
+    audio = {name: f"audio/{name}.wav" for name in names}
+    return DataDir(Path(path), **{"utt2spk": names, "utt2genre": genres, "wav_scp": audio} | content)
+
+
+@pytest.fixture
+def data(tmp_path):
+    directory = make(tmp_path / "train")
+    directory.feats = {name: f"feats.ark:{i}" for i, name in enumerate(directory.utterances)}
+    directory.utt2num_frames = dict.fromkeys(directory.utterances, 1304)
+    directory.utt2dur = dict.fromkeys(directory.utterances, 30.125)
+    directory.write()
+    return directory
+
+
+def messages(path):
+    return [f"{Path(p.where).name}: {p.message}" for p in DataDir.read(path, strict=False).validate()]
+
+
+# Reading and writing --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read_and_valid(data):
+    assert DataDir.read(data.path) == data
+    assert DataDir.read(data.path).validate() == []
+    assert (data.path / "utt2dur").read_text().startswith("a0-t0 30.125\na0-t1 30.125\n")
+
+
+def test_files_are_sorted_as_in_the_c_locale(tmp_path):
+    names = ["b-1", "a_1", "B-1", "a-1", "ä-1", "a1-1"]
+    make(tmp_path, utt2spk={name: name for name in names}, utt2genre={}, wav_scp=dict.fromkeys(names, "x")).write()
+    sort = os.popen(f"LC_ALL=C sort {tmp_path}/utt2spk").read()
+    assert (tmp_path / "utt2spk").read_text() == sort
+    assert DataDir.read(tmp_path).utterances == sorted(names, key=str.encode)
+    assert DataDir.read(tmp_path).validate() == []
+
+
+def test_spk2utt_is_that_of_kaldi(tmp_path):
+    DataDir(tmp_path, utt2spk=read_map(KALDI / "utt2spk")).write()
+    assert (tmp_path / "spk2utt").read_bytes() == (KALDI / "spk2utt").read_bytes()
+
+
+def test_files_without_content_any_more_are_removed(data):
+    data.feats, data.genre_order = {}, ["x"]
+    data.write()
+    assert not (data.path / "feats.scp").exists()
+    data.genre_order = []
+    data.write()
+    assert not (data.path / "genres").exists()
+
+
+def test_genres_are_sorted_or_as_the_file_says(data):
+    assert data.genres == sorted(GENRES[:4])
+    (data.path / "genres").write_text("rock_pop\nmetal_punk\njazz_blues\nelectronic\nclassical\n")
+    assert DataDir.read(data.path).genres == ["rock_pop", "metal_punk", "jazz_blues", "electronic", "classical"]
+
+
+def test_where_the_audio_is(data):
+    assert data.recording_of("a1-t2") == ("audio/a1-t2.wav", None, None)
+    data.segments = {"a1-t2": Segment("a0-t0", 1.5, 4.0)}
+    assert data.recording_of("a1-t2") == ("audio/a0-t0.wav", 1.5, 4.0)
+    with pytest.raises(DataError, match="segments: no line for a0-t0"):
+        data.recording_of("a0-t0")
+    del data.wav_scp["a0-t0"]
+    with pytest.raises(DataError, match=r"wav\.scp: no line for a0-t0; run lstmgenre validate-data"):
+        data.recording_of("a1-t2")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("feats.scp", "extract-scat"),
+        ("utt2num_frames", "extract-scat"),
+        ("utt2genre", "prep-data"),
+        ("wav.scp", "prep-data"),
+    ],
+)
+def test_a_file_that_is_needed_is_asked_for_with_its_command(data, name, command):
+    DataDir.read(data.path, need=[name])
+    (data.path / name).write_text("")
+    with pytest.raises(DataError, match=f"{name}: not there or empty; make it with lstmgenre {command}"):
+        DataDir.read(data.path, need=[name])
+    (data.path / name).unlink()
+    with pytest.raises(DataError, match=name):
+        DataDir.read(data.path, need=[name])
+    with pytest.raises(DataError, match="nowhere: no such data directory; make it with lstmgenre prep-data"):
+        DataDir.read(data.path / "nowhere")
+
+
+# Validating and mending -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("wav.scp", "a9-t0", "line 25: a key without a value"),
+        ("wav.scp", "", "line 25: an empty line"),
+        ("utt2spk", "a9-t0 a9 b", "a9-t0: 'a9 b' should be one word"),
+        ("utt2genre", "a0-t0 world", "line 25: the key a0-t0 comes twice"),
+        ("segments", "a0-t0 a0-t0 1", "a0-t0: 'a0-t0 1' should be RECORDING START END"),
+        ("segments", "a0-t0 a0-t0 2 1", "a0-t0: a segment from 2.0 to 1.0 s"),
+        ("segments", "a0-t0 a0-t0 0 nan", "a0-t0: a segment from 0.0 to nan s"),
+        ("segments", "a0-t0 a0-t0 x 1", "a0-t0: could not convert string to float: 'x'"),
+        ("utt2num_frames", "a9-t0 many", "a9-t0: invalid literal"),
+        ("utt2num_frames", "a9-t0 -1", "a9-t0: -1 frames"),
+        ("utt2dur", "a9-t0 0", "a9-t0: a duration of 0.0 s"),
+        ("genres", "two words", "'two words' should be one genre"),
+        ("spk2utt", "a9", "line 9: a key without a value"),
+    ],
+)
+def test_a_damaged_line_is_an_error_or_a_problem(data, name, line, message):
+    path = data.path / name
+    path.write_text((path.read_text() if path.exists() else "") + f"{line}\n")
+    with pytest.raises(FormatError) as error:
+        DataDir.read(data.path)
+    assert message in str(error.value)
+    assert str(path) in str(error.value)
+    problem = DataDir.read(data.path, strict=False).validate()[0]
+    assert message in problem.message
+    assert (problem.where, problem.remedy) == (str(path), f"lstmgenre validate-data {data.path} --fix")
+
+
+def test_a_file_that_is_cut_off_or_not_utf8_is_a_problem(data):
+    with open(data.path / "wav.scp", "ab") as stream:
+        stream.write(b"a9-t0 caf\xe9.wav\n")
+    with open(data.path / "utt2genre", "ab") as stream:
+        stream.write(b"a9-t0 roc")
+    assert messages(data.path)[:2] == [
+        "utt2genre: line 25: the line has no end: is the file cut off? If not, add a newline",
+        "wav.scp: line 25: not UTF-8 (byte 0xe9); convert the file",
+    ]
+
+
+def test_order_and_agreement_are_checked(data):
+    lines = (data.path / "utt2genre").read_text().splitlines(keepends=True)
+    (data.path / "utt2genre").write_text("".join([*lines[1:], lines[0]]))
+    (data.path / "feats.scp").write_text("a0-t0 f.ark:1\nz-t0 f.ark:2\n")
+    (data.path / "spk2utt").write_text("a0 a0-t0\n")
+    assert messages(data.path) == [
+        "utt2genre: not in C order: a0-t0 comes after a7-t2",
+        "spk2utt: does not say the same as utt2spk",
+        "feats.scp: no line for a0-t1 and 22 more",
+        "feats.scp: z-t0 not in utt2spk",
+    ]
+    fixed = DataDir.read(data.path).fix()
+    fixed.write()
+    assert fixed.utterances == ["a0-t0"]
+    assert messages(data.path) == []
+
+
+def test_an_empty_file_is_a_problem(data):
+    (data.path / "feats.scp").write_text("")
+    assert DataDir.read(data.path).validate() == [
+        ("empty", str(data.path / "feats.scp"), f"lstmgenre extract-scat {data.path}")
+    ]
+
+
+def test_segments_need_their_recordings(data):
+    data.wav_scp = {"r1": "one.wav", "r2": "two.wav"}
+    data.segments = {name: Segment("r1", i, i + 1) for i, name in enumerate(data.utterances)}
+    data.segments["a0-t1"] = Segment("r3", 0, 1)
+    data.write()
+    assert messages(data.path) == ["segments: the recording of a0-t1 is not in wav.scp"]
+    fixed = data.fix()
+    assert "a0-t1" not in fixed.utterances
+    assert fixed.wav_scp == {"r1": "one.wav"}
+    assert fixed.validate() == []
+
+
+def test_names_must_sort_by_artist(tmp_path):
+    make(tmp_path, utt2spk={"a_1": "a", "aB_1": "aB", "x": "y"}, utt2genre={}, wav_scp={}).write()
+    assert messages(tmp_path) == [
+        "wav.scp: neither audio nor features",
+        "utt2spk: the name of x does not start with the artist's",
+        "utt2spk: sorted by utterance, it is not sorted by artist",
+    ]
+
+
+def test_genres_must_be_in_the_file(data):
+    (data.path / "genres").write_text("classical\nelectronic\njazz_blues\n")
+    assert messages(data.path) == ["utt2genre: genre metal_punk is not in the file genres"]
+
+
+def test_an_empty_directory_is_not_valid(tmp_path):
+    assert messages(tmp_path) == ["utt2spk: no utterances", "wav.scp: neither audio nor features"]
+    with pytest.raises(DataError, match="no utterance is in every file"):
+        DataDir.read(tmp_path).fix()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_what_is_fixed_is_valid_and_nothing_common_is_lost(tmp_path_factory, draws):
+    path = tmp_path_factory.mktemp("fix")
+    data = make(path, artists=3, tracks=2)
+    names = st.lists(st.sampled_from([*data.utt2spk, "zz-1"]), unique=True)
+    files = {"utt2spk": "a0", "utt2genre": "jazz", "wav.scp": "x.wav", "feats.scp": "x.ark:1"}
+    kept = {name: draws.draw(names) for name in files}
+    for name, value in files.items():
+        lines = [f"{key} {key[:2] if name == 'utt2spk' else value}\n" for key in kept[name]]
+        (path / name).write_text("".join(lines))
+    common = set.intersection(*(set(keys) for keys in kept.values() if keys)) if any(kept.values()) else set()
+    broken = DataDir.read(path, strict=False)
+    if not common:
+        with pytest.raises(DataError):
+            broken.fix()
+        return
+    broken.fix().write()
+    if kept["utt2spk"] and (kept["wav.scp"] or kept["feats.scp"]):
+        assert DataDir.read(path).validate() == []
+    assert DataDir.read(path).utterances == sorted(common)
+
+
+# Dividing -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("by", "name", "folder"), [("utterance", "plain", "split4utt"), ("artist", "byspk", "split4")])
+def test_splits_are_those_of_kaldi(tmp_path, by, name, folder):
+    parts = DataDir(tmp_path, utt2spk=read_map(KALDI / "utt2spk")).split(4, by)
+    for i, part in enumerate(parts, 1):
+        part.write()
+        assert (tmp_path / folder / str(i) / "utt2spk").read_bytes() == (KALDI / f"split4.{name}.{i}").read_bytes()
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12),
+    n=st.integers(1, 12),
+    by=st.sampled_from(["utterance", "artist"]),
+)
+def test_a_split_loses_nothing_and_has_no_empty_part(sizes, n, by):
+    names = {f"a{i:02d}-t{j}": f"a{i:02d}" for i, size in enumerate(sizes) for j in range(size)}
+    data = DataDir(Path("d"), utt2spk=names, wav_scp=dict.fromkeys(names, "x"))
+    if n > (len(names) if by == "utterance" else len(sizes)):
+        with pytest.raises(DataError, match="cannot be split"):
+            data.split(n, by)
+        return
+    parts = data.split(n, by)
+    assert [name for part in parts for name in part.utterances] == data.utterances
+    assert all(part.validate() == [] for part in parts)
+    lengths = [len(part.utterances) for part in parts]
+    if by == "utterance":
+        assert lengths == sorted(lengths, reverse=True)
+        assert lengths[0] - lengths[-1] <= 1
+    else:
+        assert sum((Counter(set(part.utt2spk.values())) for part in parts), Counter()).most_common(1)[0][1] == 1
+
+
+def test_what_cannot_be_split_is_refused(data):
+    for n, by in ((0, "utterance"), (25, "utterance"), (9, "artist")):
+        with pytest.raises(DataError, match="cannot be split"):
+            data.split(n, by)
+    with pytest.raises(DataError, match="write utterance or artist"):
+        data.split(2, "genre")
+
+
+def test_a_subset_has_its_part_of_every_file(data):
+    part = data.subset(["a1-t1", "a0-t0"])
+    for content in (part.utt2spk, part.utt2genre, part.wav_scp, part.feats, part.utt2num_frames, part.utt2dur):
+        assert list(content) == ["a0-t0", "a1-t1"]
+    assert part.feats["a1-t1"] == data.feats["a1-t1"]
+    with pytest.raises(DataError, match="no utterance nobody"):
+        data.subset(["nobody"])
+
+
+def test_halves_combine_to_the_whole(data):
+    first, second = data.split(2)
+    assert combine([second, first]) == DataDir(**{**vars(data), "path": second.path})
+
+
+def test_combining_keeps_what_all_have_and_refuses_contradictions(data, caplog):
+    other = make(data.path.parent / "other", artists=2, utt2genre={"a0-t0": "classical"})
+    both = combine([data, other])
+    assert both.feats == {}
+    assert "feats.scp is not in all" in caplog.text
+    assert both.wav_scp == data.wav_scp
+    other.utt2genre["a0-t0"] = "world"
+    with pytest.raises(DataError, match="utt2genre: a0-t0: another directory says classical"):
+        combine([data, other])
+    data.genre_order = GENRES
+    with pytest.raises(DataError, match="different genres"):
+        combine([data, make("x", utt2spk={"z-1": "z"}, utt2genre={"z-1": "world"}, wav_scp={"z-1": "z.wav"})])
+
+
+@given(fraction=st.floats(0.01, 0.5), seed=st.integers(0, 9), artists=st.integers(5, 20))
+def test_held_out_are_whole_artists_and_every_genre_stays(fraction, seed, artists):
+    data = make("exp/train", artists=artists)
+    train, cv = data.hold_out(fraction, seed)
+    assert sorted(train.utterances + cv.utterances) == data.utterances
+    assert not set(train.utt2spk.values()) & set(cv.utt2spk.values())
+    assert set(train.utt2genre.values()) == set(data.utt2genre.values())
+    assert train.genres == cv.genres == data.genres
+    assert 0 < len(cv.utterances) <= max(3, fraction * len(data.utterances))
+    assert (train, cv) == data.hold_out(fraction, seed)
+
+
+def test_a_tenth_is_held_out_and_the_seed_decides_which():
+    data = make("exp/train", artists=40)
+    train, cv = data.hold_out()
+    assert (len(train.utterances), len(cv.utterances)) == (108, 12)
+    assert (train.path, cv.path) == (Path("exp/train_tr90"), Path("exp/train_cv10"))
+    assert data.hold_out(seed=1)[1].utterances != cv.utterances
+
+
+def test_an_artist_that_is_all_of_a_genre_is_never_held_out():
+    genres = {name: name.split("-")[0] for name in make("x").utt2spk}
+    with pytest.raises(DataError, match="no artist can be held out"):
+        make("x", utt2genre=genres).hold_out()
+    with pytest.raises(DataError, match="no artist can be held out"):
+        make("x", artists=1, utt2genre={}).hold_out()
