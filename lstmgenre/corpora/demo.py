@@ -1,9 +1,9 @@
 """A small corpus that is synthesised: six classes with the names of the paper's genres, to show the pipeline at work.
 
-It is not music, and no accuracy on it says anything about music. What it shows is the paper's claim. rock_pop goes round
-three chords, jazz_blues goes round them the other way: track for track the same chords of the same lengths in another
-order, so that frames cannot tell the two apart and sequences can. The other four differ in timbre and rhythm. In every
-track one of these four is also heard in the background, now faintly, now as loud as the track's own genre.
+It is not music, and no accuracy on it says anything about music. What it shows is the paper's claim. rock_pop goes
+round three chords, jazz_blues goes round them the other way: track for track the same chords of the same lengths in
+another order, so that frames cannot tell the two apart and sequences can. The other four differ in timbre and rhythm.
+In every track one of these four is also heard in the background, now faintly, now as loud as the track's own genre.
 """
 
 from __future__ import annotations
