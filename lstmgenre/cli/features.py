@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,6 @@ def extract_scat(
     data = DataDir.read(data_dir, need=["wav.scp"])
     with recorded(context, data_dir):
         with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data)):
-            result = extract(data, PAPER, jobs=nj, quantise=quantise, compress=compress)
+            result = extract(data, replace(PAPER, quantise=quantise), jobs=nj, compress=compress)
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
         logger.info("%s: features of %d utterances%s", data_dir, result.done, left_out)

@@ -48,7 +48,6 @@ class Shard:
     archive: Path
     excerpts: tuple[Excerpt, ...]
     config: FeatureConfig
-    quantise: bool
     compress: bool
 
     @property
@@ -61,7 +60,7 @@ class Shard:
 
     @property
     def made_from(self) -> str:
-        return _fingerprint(self.config, self.quantise, self.compress, self.excerpts)
+        return _fingerprint(self.config, self.compress, self.excerpts)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,6 @@ def extract(
     config: FeatureConfig = PAPER,
     *,
     jobs: int = 1,
-    quantise: bool = False,
     compress: bool = False,
 ) -> Extraction:
     """Extract the features of every utterance of `data` and write feats.scp, utt2num_frames and utt2dur.
@@ -100,7 +98,7 @@ def extract(
     if not excerpts:
         raise DataError(f"{data.path}: has no utterances: make it with lstmgenre prep-data")
     archives = data.path / "data"
-    made_from = _fingerprint(config, quantise, compress, excerpts)
+    made_from = _fingerprint(config, compress, excerpts)
     recorded = record.read(archives)
     if data.feats and recorded and recorded[1] == made_from:
         return Extraction(len(data.feats), {})
@@ -109,7 +107,7 @@ def extract(
     (data.path / "feats.scp").unlink(missing_ok=True)
     archives.mkdir(parents=True, exist_ok=True)
     shards = [
-        Shard((archives / f"scat.{k + 1}.ark").absolute(), excerpts[k::jobs], config, quantise, compress)
+        Shard((archives / f"scat.{k + 1}.ark").absolute(), excerpts[k::jobs], config, compress)
         for k in range(min(jobs, len(excerpts)))
     ]
     failed: dict[str, str] = {}
@@ -172,7 +170,7 @@ def _write(archive: BinaryIO, excerpt: Excerpt, shard: Shard, transform: Scatter
         sample_rate=shard.config.sample_rate,
         start=excerpt.start,
         end=excerpt.end,
-        quantise=shard.quantise,
+        quantise=shard.config.quantise,
     )
     features = transform(samples)
     archive.write(f"{excerpt.utterance} ".encode())
@@ -200,6 +198,6 @@ def count_done(data: DataDir) -> int:
     return sum(max(0, journal.read_bytes().count(b"\n") - 1) for journal in journals)
 
 
-def _fingerprint(config: FeatureConfig, quantise: bool, compress: bool, excerpts: tuple[Excerpt, ...]) -> str:
-    parts = [config.to_json(), quantise, compress, *(list(vars(e).values()) for e in excerpts)]
+def _fingerprint(config: FeatureConfig, compress: bool, excerpts: tuple[Excerpt, ...]) -> str:
+    parts = [config.to_json(), compress, *(list(vars(e).values()) for e in excerpts)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

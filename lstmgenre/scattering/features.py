@@ -45,7 +45,8 @@ class BankConfig:
 class FeatureConfig:
     """All that decides the numbers of a feature archive; frames are `window` / 2 samples apart.
 
-    `renorm` divides order 2 by its parent in order 1, `log` takes the logarithm of all rows. The default is the
+    `renorm` divides order 2 by its parent in order 1, `log` takes the logarithm of all rows; `quantise` asks whoever
+    loads the audio to round it to 16 bits first, as the paper's WAV files are (section 3.1). The default is the
     paper's: 8192 samples at 22 050 Hz (371.5 ms). Of its bank the paper says only that it has 525 rows; of all
     ScatNet's banks and pairs of banks, just 8 and 1 wavelets per octave together have as many (433 + 92).
     """
@@ -55,6 +56,7 @@ class FeatureConfig:
     banks: tuple[BankConfig, ...] = (BankConfig("scatnet", (8, 1)), BankConfig("scatnet", (1, 1)))
     renorm: bool = True
     log: bool = True
+    quantise: bool = False
 
     def __post_init__(self) -> None:
         if type(self.window) is not int or self.window < 4 or self.window & (self.window - 1):

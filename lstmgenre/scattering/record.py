@@ -42,10 +42,10 @@ def of_features(rspecifier: str) -> FeatureConfig | None:
 
 
 def check(model_dir: Path, rspecifier: str) -> None:
-    """Raise ModelError where a model was trained on features of another bank or sample rate than `rspecifier` gives."""
+    """Raise ModelError where a model was trained on features of another configuration than `rspecifier` gives."""
     trained_on, given = read(model_dir), of_features(rspecifier)
     if trained_on and given and trained_on[0] != given:
         raise ModelError(
-            f"{rspecifier}: features of another bank or sample rate than {model_dir} was trained on: "
+            f"{rspecifier}: features of another bank, sample rate or rounding than {model_dir} was trained on: "
             f"extract them as {model_dir / NAME} says"
         )
