@@ -76,12 +76,13 @@ def _find_tracks(src: Path, artists: dict[Path, str]) -> list[Track]:
         raise DataError(f"{src}: no such directory: give the one that holds the genre folders")
     tracks, skipped = [], []
     for folder in sorted(path for path in src.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        genre = "_".join(folder.name.split())  # one word, as a value of utt2genre is
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             if path.name.startswith(".") or path.suffix[1:].lower() not in _EXTENSIONS:
                 skipped.append(path)
             else:
                 name = os.fspath(path.relative_to(src).with_suffix(""))
-                tracks.append(Track(folder.name, artists.get(path), name, path))
+                tracks.append(Track(genre, artists.get(path), name, path))
     _report(skipped, "left out, not audio by the name")
     _report(sorted(artists.keys() - {track.path for track in tracks}), "named with an artist, but not there")
     if artists:

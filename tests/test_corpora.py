@@ -1,0 +1,418 @@
+"""Corpora against stand-in trees with the quirks of the real ones, and against Kaldi's rules of data directories."""
+
+import collections
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.signal import medfilt, stft
+
+from lstmgenre import audio
+from lstmgenre.corpora import Track, demo, folders, ismir2004, slug, write_data_dir
+from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError, FormatError
+
+
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def assert_kaldi_takes(data):
+    """What Kaldi's validate_data_dir.sh asks for, and what was returned is what was written."""
+    written = DataDir.read(data.path, need=["wav.scp", "utt2spk", "utt2genre", "genres"])
+    assert written.validate() == []
+    assert (written.wav_scp, written.utt2spk, written.utt2genre, written.genres) == (
+        data.wav_scp,
+        data.utt2spk,
+        data.utt2genre,
+        data.genres,
+    )
+    lines = (data.path / "utt2spk").read_bytes().splitlines()
+    assert lines == sorted(lines)
+    artists = [line.split()[1] for line in lines]
+    assert artists == sorted(artists)
+    assert all(utterance.isascii() for utterance in data.utt2spk)
+
+
+# --- ids
+
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(st.lists(st.tuples(names, names), min_size=1, max_size=20, unique=True))
+def test_any_names_give_a_valid_directory(tmp_path_factory, pairs):
+    tracks = [Track("g", artist, name, f"/x/{i}.wav") for i, (artist, name) in enumerate(pairs)]
+    data = write_data_dir(tmp_path_factory.mktemp("data"), tracks, ["g"])
+    assert_kaldi_takes(data)
+    assert sorted(data.wav_scp.values()) == sorted(track.path for track in tracks)
+
+
+@given(st.lists(names, min_size=1, max_size=20, unique=True))
+def test_tracks_without_an_artist_are_their_own(tmp_path_factory, titles):
+    tracks = [Track("g", None, title, f"/x/{i}.wav") for i, title in enumerate(titles)]
+    data = write_data_dir(tmp_path_factory.mktemp("data"), tracks, ["g"])
+    assert_kaldi_takes(data)
+    assert len(set(data.utt2spk.values())) == len(titles)
+
+
+@pytest.mark.parametrize(
+    ("text", "id_"),
+    [("Les Filles de Sainte-Colombe", "les_filles_de_sainte_colombe"), ("Björk!", "bjork"), ("_x__1_", "x_1")],
+)
+def test_slug(text, id_):
+    assert slug(text) == id_
+
+
+def test_names_in_other_scripts_stay_apart():
+    assert slug("Кино") != slug("Аквариум")
+    assert slug("Кино").isascii()
+
+
+@pytest.mark.parametrize("name", ["a.wav |", "a.wav:12", "a\n.wav", "a.wav "])
+def test_a_path_that_kaldi_takes_for_something_else(tmp_path, name):
+    with pytest.raises(DataError, match="rename it"):
+        write_data_dir(tmp_path, [Track("g", "a", "b", tmp_path / name)], ["g"])
+
+
+def test_a_track_listed_twice(tmp_path):
+    with pytest.raises(DataError, match=r"x\.wav: .*twice"):
+        write_data_dir(tmp_path, [Track("g", "a", "b", tmp_path / "x.wav")] * 2, ["g"])
+
+
+# --- ISMIR 2004: written here in the dialects of the published lists
+
+TRACKLISTS = {
+    "training": """\
+"class","artist","album","track","track number","file_path"
+"classical","lute_player","il_libro_d_intavolatura_1620","passo_e_mezzo","4","classical/lute_player/il_libro_d'intavolatura_(1620)/4-passo_e_mezzo.mp3"
+"classical","the_consort","fantasies","set_a_6","1","classical/the_consort/fantasies/1-set_a_6.mp3"
+"electronic","consort","r&b_#1","wow","2","electronic/consort/r&b_#1/2-wow!.mp3"
+"jazz_blues","trio","live","that's_it","10","jazz/trio/live_[$HOME]/10-that's it `ls`; echo.mp3"
+"metal_punk","noise","loud","one","1","punk/noise/loud/1-one.mp3"
+"rock_pop","band","first","song","1","pop/band/first/1-song.mp3"
+"world","drums","skin","dance","7","world/drums/skin/7-dance.mp3"
+""",
+    "development": """\
+"class","artist","album","track","track number","file path"
+"classical","artist_1","album_1","track_1","1","artist_1_album_1_track_1.mp3"
+"classical","artist_1","album_1","track_2","2","artist_1_album_1_track_2.mp3"
+"rock_pop","artist_10","album_1","track_1","1","artist_10_album_1_track_1.mp3"
+"world","artist_2","album_1","track_1","1","artist_2_album_1_track_1.mp3"
+""",
+    "evaluation": """\
+"electronic","plant_07","mix","kruhov_objazd","5","electronic/plant_07/mix/5-kruhov\ufffd_objazd.mp3","56714"
+"electronic","plant_07","mix","other_objazd","6","electronic/plant_07/mix/6-other_objazd.mp3","56715"
+"world","drums","skin","song","8","world/drums/skin/8-song.mp3","57581"
+""",
+}
+ON_THE_DISK = {
+    "d'intavolatura": "d_intavolatura",
+    "5-kruhov\ufffd_objazd": "05-kruhovy_objazd",
+}
+
+
+def listed_path(line):
+    return line.split('","')[5].removesuffix('"')
+
+
+def make_ismir(src, published=True, tracklists=TRACKLISTS):
+    for split, text in tracklists.items():
+        tracklist = (src / "metadata" / split if published else src / split) / "tracklist.csv"
+        tracklist.parent.mkdir(parents=True, exist_ok=True)
+        tracklist.write_text(text, encoding="utf-8")
+        for line in text.splitlines():
+            if not line.startswith('"class"'):
+                path = listed_path(line)
+                for listed, real in ON_THE_DISK.items():
+                    path = path.replace(listed, real)
+                touch((src / "audio" / split if published else src / split) / path)
+    return src
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_ismir2004(tmp_path, caplog, published):
+    src = make_ismir(tmp_path / "IS MIR's", published)
+    data = ismir2004.prepare(src, tmp_path / "data")
+    assert {name: len(split.utterances) for name, split in data.items()} == {"train": 7, "test": 4, "evaluation": 3}
+    for name, split in data.items():
+        assert split.path == tmp_path / "data" / name
+        assert_kaldi_takes(split)
+        assert split.genres == ["classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world"]
+        assert all(map(is_file, split.wav_scp.values()))
+    # The class is that of the list, the folders have others.
+    assert data["train"].utt2genre["noise-loud_1_one"] == "metal_punk"
+    assert data["train"].utt2genre["band-first_1_song"] == "rock_pop"
+    assert data["train"].utt2spk["the_consort-fantasies_1_set_a_6"] == "the_consort"
+    assert data["test"].utt2spk["artist_10-album_1_1_track_1"] == "artist_10"
+    audio_root = src / "audio" if published else src
+    assert data["train"].wav_scp["trio-live_10_that_s_it"] == str(
+        audio_root / "training/jazz/trio/live_[$HOME]/10-that's it `ls`; echo.mp3"
+    )
+    repairs = [record.getMessage() for record in caplog.records]
+    assert len(repairs) == 2
+    assert "d'intavolatura" in repairs[0]
+    assert repairs[0].endswith("il_libro_d_intavolatura_(1620)/4-passo_e_mezzo.mp3")
+    assert repairs[1].endswith("05-kruhovy_objazd.mp3")
+
+
+def is_file(path):
+    with open(path, "rb"):
+        return True
+
+
+def many_tracks(count):
+    header = TRACKLISTS["development"].splitlines()[0]
+    rows = [f'"world","artist_{i}","album_1","track_1","1","artist_{i}_album_1_track_1.mp3"' for i in range(count)]
+    return "\n".join([header, *rows, ""])
+
+
+def test_up_to_five_percent_may_be_missing(tmp_path, caplog):
+    src = make_ismir(tmp_path / "src", tracklists=TRACKLISTS | {"development": many_tracks(40)})
+    for i in (3, 17):
+        (src / f"audio/development/artist_{i}_album_1_track_1.mp3").unlink()
+    data = ismir2004.prepare(src, tmp_path / "data")
+    assert len(data["test"].utterances) == 38
+    assert_kaldi_takes(data["test"])
+    for i in (3, 17):
+        assert f"artist_{i}_album_1_track_1.mp3: is not there, left out" in caplog.text
+    (src / "audio/development/artist_20_album_1_track_1.mp3").unlink()
+    with pytest.raises(DataError, match=r"development/tracklist\.csv: 3 of its 40 files are missing, .*artist_17_"):
+        ismir2004.prepare(src, tmp_path / "data")
+
+
+def test_a_repair_needs_a_single_candidate_that_no_row_lists(tmp_path):
+    tracklists = TRACKLISTS | {"development": many_tracks(40)}
+    src = make_ismir(tmp_path / "src", tracklists=tracklists)
+    (src / "audio/development/artist_3_album_1_track_1.mp3").unlink()
+    for name in ("artist-3_album_1_track_1.mp3", "artist_3_album_1-track_1.mp3"):
+        touch(src / "audio/development" / name)
+    data = ismir2004.prepare(src, tmp_path / "data")
+    assert len(data["test"].utterances) == 39
+    assert not any("artist-3" in path for path in data["test"].wav_scp.values())
+
+
+def test_evaluation_is_optional_the_others_are_not(tmp_path, caplog):
+    src = make_ismir(tmp_path / "src")
+    shutil.rmtree(src / "metadata/evaluation")
+    assert ismir2004.prepare(src, tmp_path / "data").keys() == {"train", "test"}
+    assert "no evaluation split" in caplog.text
+    shutil.rmtree(src / "metadata/development")
+    with pytest.raises(DataError, match=r"development/tracklist\.csv: is this ISMIR 2004\?"):
+        ismir2004.prepare(src, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('"polka","a","b","c","1","x.mp3"', r":2: unknown class 'polka'"),
+        ('"world","a","b"', r":2: 3 columns"),
+        ('"world","a","b","c","1","x.mp3', r":\d: "),
+        ("", ": lists no tracks"),
+    ],
+)
+def test_a_bad_track_list(tmp_path, row, message):
+    src = make_ismir(tmp_path / "src")
+    path = src / "metadata/development/tracklist.csv"
+    path.write_text(TRACKLISTS["development"].splitlines()[0] + "\n" + row + "\n")
+    with pytest.raises(FormatError, match=r"development/tracklist\.csv" + message) as error:
+        ismir2004.prepare(src, tmp_path / "data")
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_is_written_where_a_split_is_bad(tmp_path):
+    src = make_ismir(tmp_path / "src")
+    (src / "metadata/evaluation/tracklist.csv").write_text("nonsense\n")
+    with pytest.raises(FormatError):
+        ismir2004.prepare(src, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+# --- folders
+
+
+def make_tree(src, genres, tracks=10, artist_of=None):
+    rows = ["path,artist"]
+    for genre in genres:
+        for i in range(tracks):
+            touch(src / genre / f"{genre}.{i:05}.wav")
+            if artist_of and (artist := artist_of(genre, i)):
+                rows.append(f'{genre}/{genre}.{i:05}.wav,"{artist}"')
+    if artist_of:
+        (src / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return src
+
+
+def genre_counts(data):
+    return {name: collections.Counter(split.utt2genre.values()) for name, split in data.items()}
+
+
+def test_folders_without_artists_are_split_by_track(tmp_path):
+    src = make_tree(tmp_path / "src", ["blues", "hip hop"])
+    data = folders.prepare(src, tmp_path / "data", test_fraction=0.3)
+    assert genre_counts(data) == {"train": {"blues": 7, "hip_hop": 7}, "test": {"blues": 3, "hip_hop": 3}}
+    for split in data.values():
+        assert_kaldi_takes(split)
+        assert split.genres == ["blues", "hip_hop"]
+        assert all(map(is_file, split.wav_scp.values()))
+
+
+def test_the_seed_picks_the_split(tmp_path):
+    src = make_tree(tmp_path / "src", ["blues", "jazz"])
+    splits = [folders.prepare(src, tmp_path / "data", seed=seed)["test"].utterances for seed in (1, 1, 2)]
+    assert splits[0] == splits[1] != splits[2]
+
+
+@given(st.data())
+def test_no_artist_is_on_both_sides(tmp_path_factory, data):
+    # Artists of one genre each, so that a split exists; at least two per genre.
+    owners = {
+        genre: [0, 1, *data.draw(st.lists(st.integers(0, 5), min_size=8, max_size=8))] for genre in ("a", "b", "c")
+    }
+    fraction = data.draw(st.floats(0.1, 0.9))
+    tmp_path = tmp_path_factory.mktemp("tree")
+    src = make_tree(tmp_path / "src", owners, artist_of=lambda genre, i: f"{genre} {owners[genre][i]}")
+    split = folders.prepare(src, tmp_path / "data", test_fraction=fraction, seed=data.draw(st.integers(0, 9)))
+    assert not set(split["train"].utt2spk.values()) & set(split["test"].utt2spk.values())
+    for genre, count in genre_counts(split)["test"].items():
+        # One artist more or less would not come nearer to the share by more than it brings or takes.
+        largest = max(collections.Counter(owners[genre]).values())
+        assert 0 < count < 10
+        assert abs(count - 10 * fraction) <= max(largest, 1)
+    assert {utterance for side in split.values() for utterance in side.utterances} == {
+        f"{genre}_{owners[genre][i]}-{genre}_{genre}_{i:05}" for genre in owners for i in range(10)
+    }
+
+
+def test_an_artist_of_two_genres_stays_on_one_side(tmp_path):
+    src = make_tree(tmp_path / "src", ["metal", "techno"], 4, lambda genre, i: "k-pone" if i < 2 else f"{genre} {i}")
+    for seed in range(10):
+        data = folders.prepare(src, tmp_path / "data", seed=seed)
+        assert genre_counts(data) == {"train": {"metal": 2, "techno": 2}, "test": {"metal": 2, "techno": 2}}
+        assert not set(data["train"].utt2spk.values()) & set(data["test"].utt2spk.values())
+
+
+def test_a_genre_of_one_artist_is_split_by_track_and_said(tmp_path, caplog):
+    src = make_tree(tmp_path / "src", ["metal", "world"], 4, lambda genre, i: "0ad" if genre == "world" else str(i))
+    data = folders.prepare(src, tmp_path / "data")
+    assert genre_counts(data)["test"] == {"metal": 2, "world": 2}
+    assert set(data["train"].utt2spk.values()) & set(data["test"].utt2spk.values()) == {"0ad"}
+    assert "genre world: has one artist only" in caplog.text
+
+
+def test_what_is_left_out_is_reported(tmp_path, caplog):
+    src = make_tree(tmp_path / "src", ["blues", "jazz"], 3, lambda genre, i: f"{genre}{i}" if i else None)
+    for name in ("blues/cover.jpg", "blues/._blues.00000.wav", "jazz/x.raw", "top.wav"):
+        touch(src / name)
+    with open(src / "manifest.csv", "a") as stream:
+        stream.write("jazz/gone.wav,nobody\n")
+    data = folders.prepare(src, tmp_path / "data")
+    assert sum(len(split.utterances) for split in data.values()) == 6
+    left_out, not_there, unknown = (record.getMessage() for record in caplog.records)
+    assert all(name in left_out for name in ("(3)", "cover.jpg", "._blues.00000.wav", "x.raw"))
+    assert "gone.wav" in not_there
+    assert "(2)" in unknown
+
+
+def test_deeper_trees_and_all_formats(tmp_path):
+    for name in ("a/x/y/1.mp3", "a/x/2.FLAC", "a/x/2.ogg", "b/1.aif", "b/2.opus"):
+        touch(tmp_path / "src" / name)
+    data = folders.prepare(tmp_path / "src", tmp_path / "data")
+    utterances = sorted(u for split in data.values() for u in split.utterances)
+    assert len(utterances) == 5
+    assert "a_x_y_1" in utterances
+
+
+@pytest.mark.parametrize("files", [[], ["a/1.wav", "a/2.wav"], ["a/1.wav", "a/2.wav", "b/1.wav"]])
+def test_a_tree_that_cannot_be_split(tmp_path, files):
+    for name in files:
+        touch(tmp_path / "src" / name)
+    with pytest.raises(DataError):
+        folders.prepare(tmp_path / "src", tmp_path / "data")
+
+
+def test_genres_that_no_split_by_artist_can_serve(tmp_path):
+    two = {"a": ["x", "y"], "b": ["y", "z"], "c": ["x", "z"]}  # one side holds two of x, y, z: a genre's both artists
+    src = make_tree(tmp_path / "src", two, 2, lambda genre, i: two[genre][i])
+    with pytest.raises(DataError, match="try another seed"):
+        folders.prepare(src, tmp_path / "data")
+
+
+@pytest.mark.parametrize("text", ["", "file,who\na,b\n", 'path,artist\n"a,b\n'])
+def test_a_bad_artist_list(tmp_path, text):
+    src = make_tree(tmp_path / "src", ["a", "b"])
+    (tmp_path / "artists.csv").write_text(text)
+    with pytest.raises(FormatError, match=r"artists\.csv:\d"):
+        folders.prepare(src, tmp_path / "data", artists=tmp_path / "artists.csv")
+    with pytest.raises(DataError, match=r"none\.csv"):
+        folders.prepare(src, tmp_path / "data", artists=tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("fraction", [0, 1, float("nan")])
+def test_a_test_fraction_that_leaves_a_side_empty(tmp_path, fraction):
+    with pytest.raises(DataError, match="test fraction"):
+        folders.prepare(make_tree(tmp_path / "src", ["a", "b"]), tmp_path / "data", test_fraction=fraction)
+
+
+# --- the demo corpus
+
+
+@pytest.fixture(scope="module")
+def tiny_demo(tmp_path_factory):
+    return demo.prepare(tmp_path_factory.mktemp("demo"), tracks=5, seconds=(1, 2))
+
+
+def test_demo_has_the_genres_of_the_paper_in_mixed_formats(tiny_demo):
+    for split in tiny_demo.values():
+        assert_kaldi_takes(split)
+        assert split.genres == list(ismir2004.GENRES)
+        assert genre_counts({"x": split})["x"] == dict.fromkeys(ismir2004.GENRES, 5)
+        infos = [soundfile.info(path) for path in split.wav_scp.values()]
+        assert collections.Counter((i.format, i.subtype, i.samplerate, i.channels) for i in infos) == {
+            ("WAV", "PCM_24", 44100, 2): 6,
+            ("FLAC", "PCM_16", 44100, 2): 6,
+            ("MP3", "MPEG_LAYER_III", 44100, 1): 6,
+            ("OGG", "VORBIS", 22050, 2): 6,
+            ("WAV", "PCM_16", 22050, 1): 6,
+        }
+        assert all(1 <= i.duration <= 2.01 for i in infos)
+    assert not set(tiny_demo["train"].utt2spk.values()) & set(tiny_demo["test"].utt2spk.values())
+
+
+def test_demo_is_its_seed(tmp_path):
+    def decoded(name, seed):
+        data = demo.prepare(tmp_path / name, seed=seed, tracks=4, seconds=(0.5, 0.6))["test"]
+        return [audio.load(data.wav_scp[utterance]) for utterance in data.utterances]
+
+    first, again, other = decoded("a", 1), decoded("b", 1), decoded("c", 2)
+    assert all(np.array_equal(x, y) for x, y in zip(first, again, strict=True))
+    assert not any(np.array_equal(x, y) for x, y in zip(first, other, strict=True))
+
+
+def test_demo_tracks_differ_and_do_not_clip(tiny_demo):
+    tracks = [audio.load(path) for split in tiny_demo.values() for path in split.wav_scp.values()]
+    assert len({samples[5000:6000].tobytes() for samples in tracks}) == len(tracks)
+    assert all(0.1 < np.abs(samples).max() < 1 for samples in tracks)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_pair_has_the_same_frames_in_another_order(number):
+    """Without their backgrounds the long-term spectra agree, and the directions round the circle are opposite."""
+    artist = demo.Artist(key=110, brightness=1, tempo=1)
+    spectra, directions = [], []
+    for genre in demo.PAIR:
+        samples = demo._chords(np.random.default_rng(number), artist, 20 * 22050, genre)
+        frequencies, _, frames = stft(samples, 22050, nperseg=2048)
+        power = np.abs(frames) ** 2
+        spectra.append(power.mean(axis=1))
+        share_below = np.array([power[frequencies < f].sum(axis=0) / power.sum(axis=0) for f in (230, 560)])
+        chord = medfilt(2 - (share_below > 0.1).sum(axis=0), 5)  # which octave the lowest partials are in
+        assert set(chord) == {0, 1, 2}
+        steps = np.diff(chord) % 3
+        directions.append(np.sum(steps == 1) - np.sum(steps == 2))
+    np.testing.assert_allclose(*spectra, rtol=0.1, atol=1e-3 * spectra[0].max())
+    assert directions[0] < -10
+    assert directions[1] > 10
