@@ -369,6 +369,30 @@ def test_the_message_says_what_and_where(here, content, kind, message):
         list(read_table("ark:fuzz.ark", kind))
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    line=st.binary(max_size=30), name=st.sampled_from([b"", b"whole.ark:2", b"whole.ark:2[0:1]", b"whole.ark:2[0:1"])
+)
+def test_no_line_of_an_scp_ends_in_another_error(tmp_path_factory, line, name):
+    folder = tmp_path_factory.getbasetemp()
+    save(f"ark:{folder}/whole.ark", {"u": np.ones((3, 2))})
+    line = line.replace(b"|", b"")  # not to run it
+    (folder / "fuzz.scp").write_bytes(b"u " + name.replace(b"whole", bytes(folder / "whole")) + line + b"\n")
+    try:
+        assert len(dict(read_table(f"scp:{folder}/fuzz.scp"))) == 1
+    except (DataError, FormatError):
+        assert dict(read_table(f"scp,p:{folder}/fuzz.scp")) == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b", "fuzz.scp:" + "9" * 18, "fuzz.scp:" + "9" * 5000, "fuzz.scp[0:" + "9" * 5000 + "]"]
+)
+def test_odd_names_are_data_errors(here, name):
+    Path("fuzz.scp").write_text(f"u {name}\n")
+    with pytest.raises((DataError, FormatError)):
+        list(read_table("scp:fuzz.scp"))
+
+
 class Exploit:
     def __reduce__(self):
         return os.mkdir, ("owned",)
@@ -563,6 +587,15 @@ def test_commands_are_read_and_written(feats):
     np.testing.assert_array_equal(load("scp:pipe.scp")["u1"], feats["u1"][:2])
 
 
+def test_named_pipes_are_read_and_written(feats):
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cp", "feats.ark", "pipe"]):
+        assert_same(dict(read_table("ark:pipe")), feats)
+    with subprocess.Popen(["cp", "pipe", "copy.ark"]):
+        save("ark:pipe", feats)
+    assert Path("copy.ark").read_bytes() == Path("feats.ark").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -619,6 +652,13 @@ def test_an_error_of_ours_stops_the_command_we_write_to(here):
     with pytest.raises(DataError, match="not finite"):
         save("ark:| cat > got.ark; touch done", {"a": np.zeros((2, 2)), "b": np.full((2, 2), np.nan)})
     assert not Path("done").exists()
+
+
+def test_a_bar_on_the_wrong_side_is_refused(here):
+    with pytest.raises(DataError, match="starts with the bar"):
+        save("ark:gzip -c |", {})
+    with pytest.raises(DataError, match="cannot be read"):
+        list(read_table("ark:| cat"))
 
 
 def test_commands_can_be_forbidden(feats, monkeypatch):

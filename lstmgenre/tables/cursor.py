@@ -107,12 +107,12 @@ class Cursor:
             raise self.error(f"ends {array.nbytes - done} bytes early: {_CUT_OFF}")
         return array
 
-    def sized_ints(self, count: int) -> list[int]:
+    def sized_ints(self, count: int) -> tuple[int, ...]:
         """`count` integers, each after a byte with its size, as Kaldi writes them."""
-        pairs = list(struct.iter_unpack("<Bi", self.read(5 * count)))
-        if any(size != 4 for size, _ in pairs):
+        fields = struct.unpack("<" + "Bi" * count, self.read(5 * count))
+        if set(fields[::2]) != {4}:
             raise self.error("an integer that is not of 4 bytes")
-        return [value for _, value in pairs]
+        return fields[1::2]
 
 
 def read_key(cursor: Cursor) -> tuple[str, bytes]:

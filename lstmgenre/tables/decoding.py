@@ -71,7 +71,7 @@ def _type_token(cursor: Cursor) -> str:
     return token[:40].decode("ascii", "backslashreplace")
 
 
-def _sizes(cursor: Cursor, count: int) -> list[int]:
+def _sizes(cursor: Cursor, count: int) -> tuple[int, ...]:
     sizes = cursor.sized_ints(count)
     if min(sizes) < 0:
         raise cursor.error(f"a size of {min(sizes)}")

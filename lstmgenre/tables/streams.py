@@ -35,7 +35,7 @@ def is_standard(filename: str) -> bool:
 
 def split_offset(rxfilename: str) -> tuple[str, int]:
     """`feats.ark:1234` -> (`feats.ark`, 1234); a name without an offset starts at 0."""
-    match = None if is_pipe(rxfilename) else re.fullmatch(r"(.+):(\d+)", rxfilename)
+    match = None if is_pipe(rxfilename) else re.fullmatch(r"(.+):(\d{1,18})", rxfilename)
     return (match[1], int(match[2])) if match else (rxfilename, 0)
 
 
@@ -48,7 +48,7 @@ def open_input(rxfilename: str) -> AbstractContextManager[BinaryIO]:
     name = rxfilename.strip()
     if name.endswith("|"):
         return _input_pipe(name[:-1].strip())
-    return _standard_input() if is_standard(name) else open_file(*split_offset(name))
+    return nullcontext(sys.stdin.buffer) if is_standard(name) else open_file(*split_offset(name))
 
 
 def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
@@ -60,6 +60,8 @@ def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
     name = wxfilename.strip()
     if name.startswith("|"):
         return _output_pipe(name[1:].strip())
+    if name.endswith("|"):
+        raise DataError(f"'{name}': a command to write to starts with the bar: | cmd")
     if is_standard(name):
         return _output_device(name, lambda: nullcontext(sys.stdout.buffer))
     if os.path.exists(name) and not os.path.isfile(name):
@@ -73,16 +75,13 @@ def open_file(path: str, offset: int = 0) -> Iterator[BinaryIO]:
     """Open a plain path for reading bytes. Raises DataError where that fails."""
     try:
         stream = open(path, "rb")  # noqa: SIM115
-        stream.seek(offset)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
+        if offset:  # a pipe (`/dev/fd/63`) cannot seek, and need not
+            stream.seek(offset)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read: {reason}; check the path") from error
     with stream:
         yield stream
-
-
-@contextmanager
-def _standard_input() -> Iterator[BinaryIO]:
-    yield sys.stdin.buffer
 
 
 @contextmanager
