@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from glibc_rand import Glibc, GlibcMatrices
+from tests.glibc_rand import Glibc, GlibcMatrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn import functional as F
 
 from lstmgenre.nnet1.lstm import Clips, lstm_projected
+from lstmgenre.nnet1.matmul import affine
 
 LstmState = tuple[Tensor, Tensor]
 """Cell c (streams, cells) and recurrent output r (streams, output) after a frame."""
@@ -82,7 +82,7 @@ class AffineTransform(Component):
         self.max_norm = max_norm
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.linearity, self.bias)
+        return affine(x, self.linearity, self.bias)
 
     def update_rules(self) -> list[UpdateRule]:
         return [

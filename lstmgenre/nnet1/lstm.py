@@ -20,6 +20,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lstmgenre.nnet1.matmul import linear, pack
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward
+
 
 class Clips(NamedTuple):
     """Bounds on the cell and on its derivatives; 0 is off. 2016 has the first alone, at 50; head has all three."""
@@ -70,24 +74,36 @@ class _LstmProjected(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         frames, streams, _ = x.shape
         output_dim, cells = w_r_m.shape
-        gates = torch.addmm(bias, x.reshape(frames * streams, -1), w_gifo_x.t()).view(frames, streams, 4, cells)
+        gates = linear(x.reshape(frames * streams, -1), w_gifo_x, bias).view(frames, streams, 4, cells)
         c = torch.cat([cell[None], x.new_empty(frames, streams, cells)])
         r = torch.cat([recurrent[None], x.new_empty(frames, streams, output_dim)])
         tanh_c = x.new_empty(frames, streams, cells)
         m = x.new_empty(frames, streams, cells)
         peephole_if = torch.stack([peephole_i_c, peephole_f_c])
-        for t in range(frames):
-            gates[t].view(streams, -1).addmm_(r[t], w_gifo_r.t())
-            g, i, f, o = gates[t].unbind(1)
+        w_gifo_r_packed, w_r_m_packed = pack(w_gifo_r, streams), pack(w_r_m, streams)
+        steps = zip(
+            gates.view(frames, streams, -1),
+            gates[:, :, 1:3],
+            *gates.unbind(2),
+            c[:-1],
+            c[1:],
+            r[:-1],
+            r[1:],
+            tanh_c,
+            m,
+            strict=True,
+        )
+        for z, z_if, g, i, f, o, c_before, c_now, r_before, r_now, tanh_c_now, m_now in steps:
+            z.add_(linear(r_before, w_gifo_r_packed))
             g.tanh_()
-            gates[t, :, 1:3].addcmul_(c[t].unsqueeze(1), peephole_if).sigmoid_()
-            torch.mul(f, c[t], out=c[t + 1]).addcmul_(g, i)
+            z_if.addcmul_(c_before.unsqueeze(1), peephole_if).sigmoid_()
+            torch.mul(f, c_before, out=c_now).addcmul_(g, i)
             if clips.cell > 0:
-                c[t + 1].clamp_(-clips.cell, clips.cell)
-            o.addcmul_(c[t + 1], peephole_o_c).sigmoid_()
-            torch.tanh(c[t + 1], out=tanh_c[t])
-            torch.mul(o, tanh_c[t], out=m[t])
-            torch.mm(m[t], w_r_m.t(), out=r[t + 1])
+                c_now.clamp_(-clips.cell, clips.cell)
+            o.addcmul_(c_now, peephole_o_c).sigmoid_()
+            torch.tanh(c_now, out=tanh_c_now)
+            torch.mul(o, tanh_c_now, out=m_now)
+            r_now.copy_(linear(m_now, w_r_m_packed))
         ctx.save_for_backward(
             x, w_gifo_x, w_gifo_r, peephole_i_c, peephole_f_c, peephole_o_c, w_r_m, gates, c, r, tanh_c, m
         )
@@ -103,47 +119,47 @@ class _LstmProjected(torch.autograd.Function):
         )
         clips: Clips = ctx.clips
         frames, streams = gates.shape[:2]
-        g, i, f, o = gates.unbind(2)
-
-        # How much the cell moves with each gate's input (g, i, f), the output with its gate's (o) and with the cell.
-        slope = torch.stack([i * (1 - g * g), g * i * (1 - i), c[:-1] * f * (1 - f), tanh_c * o * (1 - o)], dim=2)
-        slope_c = o * (1 - tanh_c * tanh_c)
-
         d_z = torch.empty_like(gates)
-        d_r = torch.zeros_like(r[1:]) if d_out is None else d_out.clone()
+        d_r = torch.zeros_like(r[1:]) if d_out is None else d_out.clone(memory_format=torch.contiguous_format)
         if d_recurrent is not None:
             d_r[-1] += d_recurrent
         # What reaches the cell of frame t from frame t + 1. Kaldi lets the derivative pass the cell's own clip.
         d_c_next = torch.zeros_like(c[0]) if d_cell is None else d_cell.clone()
-        d_r0 = torch.empty_like(r[0])
-        for t in range(frames - 1, -1, -1):
-            d_m = d_r[t] @ w_r_m
-            d_z_o = torch.mul(d_m, slope[t, :, 3], out=d_z[t, :, 3])
-            d_c = d_c_next.addcmul_(d_m, slope_c[t]).addcmul_(d_z_o, peephole_o_c)
+        w_gifo_r_packed, w_r_m_packed = pack(w_gifo_r.t(), streams), pack(w_r_m.t(), streams)
+        d_r_next = torch.zeros_like(d_r[0])
+        steps = zip(d_z.view(frames, streams, -1), *d_z.unbind(2), *gates.unbind(2), c[:-1], tanh_c, d_r, strict=True)
+        for d_z_now, d_z_g, d_z_i, d_z_f, d_z_o, g, i, f, o, c_before, tanh_c_now, d_r_now in reversed(list(steps)):
+            d_m = linear(d_r_now.add_(d_r_next), w_r_m_packed)
+            _sigmoid_backward(d_m * tanh_c_now, o, grad_input=d_z_o)
+            d_c = d_c_next.add_(_tanh_backward(d_m.mul_(o), tanh_c_now)).addcmul_(d_z_o, peephole_o_c)
             if clips.cell_diff > 0:
                 d_c.clamp_(-clips.cell_diff, clips.cell_diff)
-            torch.mul(d_c.unsqueeze(1), slope[t, :, :3], out=d_z[t, :, :3])
+            _tanh_backward(d_c * i, g, out=d_z_g)
+            _sigmoid_backward(d_c * g, i, grad_input=d_z_i)
+            _sigmoid_backward(d_c * c_before, f, grad_input=d_z_f)
             if clips.diff > 0:
-                d_z[t].clamp_(-clips.diff, clips.diff)
-            d_c_next = d_c.mul_(f[t]).addcmul_(d_z[t, :, 1], peephole_i_c).addcmul_(d_z[t, :, 2], peephole_f_c)
-            d_before = d_z[t].view(streams, -1) @ w_gifo_r
-            if t > 0:
-                d_r[t - 1] += d_before
-            else:
-                d_r0 = d_before
+                d_z_now.clamp_(-clips.diff, clips.diff)
+            d_c_next = d_c.mul_(f).addcmul_(d_z_i, peephole_i_c).addcmul_(d_z_f, peephole_f_c)
+            d_r_next = linear(d_z_now, w_gifo_r_packed)
 
         d_z_rows = d_z.view(frames * streams, -1)
-        d_x = (d_z_rows @ w_gifo_x).view_as(x) if ctx.needs_input_grad[0] else None
+        d_z_columns = d_z_rows.t().contiguous()
+        d_x = linear(d_z_rows, w_gifo_x.t()).view_as(x) if ctx.needs_input_grad[0] else None
         return (
             d_x,
             d_c_next,
-            d_r0,
-            d_z_rows.t() @ x.reshape(frames * streams, -1),
-            d_z_rows.t() @ r[:-1].reshape(frames * streams, -1),
+            d_r_next,
+            linear(d_z_columns, x.reshape(frames * streams, -1).t()),
+            linear(d_z_columns, r[:-1].reshape(frames * streams, -1).t()),
             d_z_rows.sum(0),
             (d_z[:, :, 1] * c[:-1]).sum((0, 1)),
             (d_z[:, :, 2] * c[:-1]).sum((0, 1)),
             (d_z[:, :, 3] * c[1:]).sum((0, 1)),
-            d_r.reshape(frames * streams, -1).t() @ m.view(frames * streams, -1),
+            linear(d_r.view(frames * streams, -1).t(), m.view(frames * streams, -1).t()),
             None,
         )
+
+
+def _tanh_backward(d_y: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
+    # torch's own, aten::tanh_backward, is not vectorised: several times slower.
+    return torch.addcmul(d_y, d_y * y, y, value=-1, out=out)

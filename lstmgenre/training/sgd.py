@@ -50,7 +50,7 @@ class Sgd:
         for rule, correction in zip(self.rules, self.corrections, strict=True):
             parameter, gradient = rule.parameter, rule.parameter.grad
             assert gradient is not None
-            correction.mul_(options.momentum).add_(gradient)
+            torch.add(gradient, correction, alpha=options.momentum, out=correction)
             parameter.grad = None
             if rule.clip > 0:
                 correction.clamp_(-rule.clip, rule.clip)
