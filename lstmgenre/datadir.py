@@ -236,6 +236,43 @@ class DataDir:
         )
         return train, cv
 
+    def folds(self, n: int, seed: int = 777) -> list[tuple[DataDir, DataDir]]:
+        """`n` divisions into a training and a test part, `PATH/1/train` and `PATH/1/test` and so on; each utterance is
+        in one of the test parts.
+
+        An artist's utterances stay together, and every test part has about the same share of each genre; `seed` picks
+        who is in which. A genre of a single artist is divided by utterance, with a warning. Raises DataError where a
+        training part would lack a genre.
+        """
+        from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
+
+        for name, content in (("utt2genre", self.utt2genre), ("utt2spk", self.utt2spk)):
+            if lost := set(self.utterances) - content.keys():
+                raise DataError(f"{self.path / name}: no line for {_some(lost)}; run {self._fix}")
+        utterances = self.utterances
+        genres = [self.utt2genre[utterance] for utterance in utterances]
+        artists: dict[str, set[str]] = defaultdict(set)
+        for utterance, genre in zip(utterances, genres, strict=True):
+            artists[genre].add(self.utt2spk[utterance])
+        alone = {genre for genre, names in artists.items() if len(names) == 1}
+        for genre in sorted(alone):
+            log.warning("genre %s: has one artist only: divided by track, so its score will flatter", genre)
+        groups = [u if genre in alone else self.utt2spk[u] for u, genre in zip(utterances, genres, strict=True)]
+        if not 2 <= n <= min(len(set(groups)), max(Counter(genres).values(), default=0)):
+            raise DataError(f"{self.path}: {len(genres)} tracks of {len(set(groups))} artists do not make {n} folds")
+        divisions = []
+        folds = StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(utterances, genres, groups)
+        for i, rows in enumerate(folds, 1):
+            parts = [self.subset(utterances[row] for row in part) for part in rows]
+            train, test = (
+                replace(part, path=self.path / str(i) / name, genre_order=self.genres)
+                for part, name in zip(parts, ("train", "test"), strict=True)
+            )
+            if lost := set(genres) - set(train.utt2genre.values()):
+                raise DataError(f"{train.path}: all tracks of {_some(lost)} would be held out; ask for other folds")
+            divisions.append((train, test))
+        return divisions
+
     def _read_file(
         self, path: Path, parse: Callable[[str], Any], on_error: Callable[[FormatError], None]
     ) -> dict[str, Any]:

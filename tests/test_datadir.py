@@ -329,3 +329,39 @@ def test_an_artist_that_is_all_of_a_genre_is_never_held_out():
         make("x", utt2genre=genres).hold_out()
     with pytest.raises(DataError, match="no artist can be held out"):
         make("x", artists=1, utt2genre={}).hold_out()
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_folds_hold_out_every_track_once_and_no_artist_on_both_sides(n):
+    data = make("exp/train", artists=40)
+    folds = data.folds(n)
+    assert sorted(u for _, test in folds for u in test.utterances) == data.utterances
+    for i, (train, test) in enumerate(folds, 1):
+        assert sorted(train.utterances + test.utterances) == data.utterances
+        assert not set(train.utt2spk.values()) & set(test.utt2spk.values())
+        assert train.genres == test.genres == data.genres
+        assert (train.path, test.path) == (Path(f"exp/train/{i}/train"), Path(f"exp/train/{i}/test"))
+        for genre in data.genres:
+            share = [list(part.utt2genre.values()).count(genre) for part in (test, data)]
+            assert abs(share[0] - share[1] / n) <= 3  # to within an artist, who has three tracks
+    assert folds == data.folds(n)
+    assert folds != data.folds(n, seed=1)
+
+
+def test_folds_divide_a_genre_of_one_artist_by_track_and_say_so(caplog):
+    data = make("x", artists=12)
+    data.utt2genre = {
+        u: "solo" if artist == data.utt2spk[data.utterances[0]] else "rest" for u, artist in data.utt2spk.items()
+    }
+    folds = data.folds(3)
+    assert all("solo" in part.utt2genre.values() for fold in folds for part in fold)
+    assert "genre solo" in caplog.text
+
+
+def test_folds_that_would_leave_a_genre_out_of_training_are_refused():
+    data = make("x", artists=4)
+    with pytest.raises(DataError, match="12 tracks of 12 artists do not make 5 folds"):
+        data.folds(5)
+    data.utt2genre = {u: "one" if u == data.utterances[0] else "rest" for u in data.utterances}
+    with pytest.raises(DataError, match="one would be held out"):
+        data.folds(2)

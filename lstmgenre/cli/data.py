@@ -1,4 +1,4 @@
-"""prep-data and validate-data: a corpus as Kaldi data directories."""
+"""prep-data, split-data and validate-data: a corpus as Kaldi data directories."""
 
 from __future__ import annotations
 
@@ -72,6 +72,29 @@ def _tell(splits: dict[str, DataDir]) -> None:
     for name, split in splits.items():
         counts = ", ".join(f"{sum(g == genre for g in split.utt2genre.values())} {genre}" for genre in split.genres)
         logger.info("%s: %d tracks: %s", name, len(split.utterances), counts)
+
+
+@app.command("split-data")
+def split_data(
+    context: typer.Context,
+    data_dirs: Annotated[list[Path], typer.Argument(metavar="DATA_DIR")],
+    out: Annotated[Path, typer.Argument(metavar="OUT")],
+    folds: Annotated[int, typer.Option(min=2, help="Each track is in the test part of one of them.")] = 2,
+    seed: Seed = 0,
+) -> None:
+    """Regroup tracks by artist: OUT/1/train and OUT/1/test, and so on, each artist on one side, genres in like shares.
+
+    Example: lstmgenre split-data data/train data/evaluation data/artist --folds 2
+    """
+    from lstmgenre.datadir import DataDir, combine
+
+    with recorded(context, out):
+        data = combine([DataDir.read(data_dir, need=["utt2spk", "utt2genre"]) for data_dir in data_dirs])
+        data.path = out
+        for number, (train, test) in enumerate(data.folds(folds, seed), 1):
+            train.write()
+            test.write()
+            _tell({f"{out}/{number}/train": train, f"{out}/{number}/test": test})
 
 
 @app.command("validate-data")
