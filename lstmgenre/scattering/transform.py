@@ -15,23 +15,28 @@ layer, so the first and last six frames differ from it by under a percent.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import groupby, islice
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import scipy.fft
 
 from lstmgenre.scattering.filters import Bank, FloatArray, Wavelet
 
+ComplexArray = npt.NDArray[np.complexfloating]
+
 NEGLIGIBLE = 1e-6  # of a filter's peak: bins below are left out
 MARGIN = 4.6  # standard deviations of the longest cascade: exp(-MARGIN^2 / 2) of a click at the border is left
-LONGEST_CHUNK = 8  # margins per chunk, at most: a quarter of the work is overlap
-BATCH = 4  # chunks per FFT call: SIMD units work across the transforms of a batch
-LOWPASS_REACH = 5.5  # standard deviations of the last lowpass that a frame's average covers, at least
-GROUP = 2**17  # output samples of a group of wavelets that go through together: 1 MB, so that they stay in the cache
-# Chunk lengths in hops: even, without large prime factors, and few, because each needs its own filters.
-CHUNK_HOPS = sorted(factor * 2**power for factor in (2, 3, 5) for power in range(1, 12))
+LOWPASS_REACH = 5.5  # standard deviations of the last lowpass that a frame's average covers, within the margin
+SIMD = 4  # the FFT works on four signals at once, and is three times slower on fewer
+BATCH = 2 * SIMD  # chunks that go through together
+GROUP = 2**17  # output samples, of SIMD chunks, of the wavelets that go through together: what a cache holds
+LONGEST_CHUNK = 16  # margins: longer ones save little overlap and leave the cache
+# Chunk lengths in hops: even, good for the FFT, and few, because each needs its own filters.
+CHUNK_HOPS = [factor * 2**power for power in range(1, 12) for factor in (2, 3, 5)]
 
 
 class Scattering:
@@ -45,6 +50,7 @@ class Scattering:
         self.hop = hop
         self.margin = math.ceil(MARGIN * max(bank.memory for bank in banks) / hop)  # in hops, as all lengths here
         self.rows = sum(len(bank.paths) for bank in banks)
+        self._scratch = _Scratch()
         self._plan = lru_cache(maxsize=4)(self._make_plan)
 
     def __call__(self, samples: FloatArray) -> Iterator[FloatArray]:
@@ -54,31 +60,50 @@ class Scattering:
         real numbers, such as a memory map: it is read once, in pieces, and never copied as a whole.
         """
         frames = 1 + (len(samples) - 1) // self.hop
-        chunk = self._chunk_hops(frames)
-        new = chunk - 2 * self.margin
-        plan = self._plan(chunk)
+        hops = self._chunk_hops(frames)
+        new = hops - 2 * self.margin
+        plan = self._plan(hops)
         for first in range(0, frames, BATCH * new):
             starts = range(first, min(first + BATCH * new, frames), new)
-            chunks = np.stack([self._read(samples, start, chunk) for start in starts])
+            chunks = self._scratch.array("chunks", (len(starts), hops * self.hop), np.float32)
+            for start, chunk in zip(starts, chunks, strict=True):
+                self._read(samples, (start - self.margin) * self.hop, chunk)
             block = np.empty((self.rows, len(starts) * new), np.float32)
             for rows, values in plan.transform(chunks):
                 block[rows] = values.reshape(len(rows), -1)
             yield block[:, : frames - first]
 
     def _chunk_hops(self, frames: int) -> int:
-        """The chunk length, in hops, with the least work for a track, overlap and the last chunk's rest included."""
-        longest = LONGEST_CHUNK * self.margin
-        lengths = [n for n in CHUNK_HOPS if 2 * self.margin < n <= longest]
-        return min(lengths, key=lambda n: math.ceil(frames / (n - 2 * self.margin)) * n)
+        """The chunk length, in hops, with the least work for a track: overlap, and all that the last batch holds."""
 
-    def _read(self, samples: FloatArray, start: int, chunk: int) -> FloatArray:
-        first = (start - self.margin) * self.hop
-        last = first + chunk * self.hop
-        inside = np.asarray(samples[max(first, 0) : min(last, len(samples))], np.float32)
-        return np.pad(inside, (max(-first, 0), max(last - len(samples), 0)), mode="symmetric")
+        def work(hops: int) -> int:
+            chunks = math.ceil(frames / (hops - 2 * self.margin))
+            return hops * math.ceil(chunks / SIMD)
 
-    def _make_plan(self, chunk: int) -> _Plan:
-        return _Plan(self.banks, self.hop, chunk, self.margin)
+        return min((n for n in CHUNK_HOPS if 2 < n / self.margin <= LONGEST_CHUNK), key=work)
+
+    def _read(self, samples: FloatArray, first: int, chunk: FloatArray) -> None:
+        """Fill `chunk` from sample `first` on; before the start and after the end of the track is its mirror image."""
+        last = first + len(chunk)
+        inside = samples[max(first, 0) : min(last, len(samples))]
+        chunk[:] = np.pad(inside, (max(-first, 0), max(last - len(samples), 0)), mode="symmetric")
+
+    def _make_plan(self, hops: int) -> _Plan:
+        return _Plan(self.banks, self.hop, hops, self.margin, self._scratch)
+
+
+class _Scratch:
+    """Arrays that are used again and again: memory fresh from the system costs a page fault for every 4 kB."""
+
+    def __init__(self) -> None:
+        self._memory: dict[str, npt.NDArray[np.uint8]] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array of any content; the last one of this `name` is no longer valid."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if name not in self._memory or self._memory[name].size < size:
+            self._memory[name] = np.empty(size, np.uint8)
+        return self._memory[name][:size].view(dtype).reshape(shape)
 
 
 class _Band(NamedTuple):
@@ -89,7 +114,7 @@ class _Band(NamedTuple):
 
 
 class _Child(NamedTuple):
-    """A wavelet of the second layer, applied to the first `len(rows)` outputs of a group."""
+    """A wavelet of the second layer, applied to the first `len(rows)` outputs of a group: wide wavelets come first."""
 
     band: _Band
     length: int
@@ -108,12 +133,13 @@ class _Group(NamedTuple):
 
 
 class _Plan:
-    """The filters of all banks at one chunk length, and the order of work."""
+    """The filters of all banks at one chunk length, and the order of work. Lengths are in samples per chunk."""
 
-    def __init__(self, banks: Sequence[Bank], hop: int, chunk: int, margin: int) -> None:
-        self.hops = chunk
-        self.length = chunk * hop
+    def __init__(self, banks: Sequence[Bank], hop: int, hops: int, margin: int, scratch: _Scratch) -> None:
+        self.hops = hops
         self.margin = margin
+        self.length = hops * hop
+        self.scratch = scratch
         self.zeroth: list[tuple[int, FloatArray]] = []
         self.groups: list[_Group] = []
         row = 0
@@ -127,44 +153,22 @@ class _Plan:
         lengths = {self.length >> wavelet.log2_step for wavelet in (*bank.first, *bank.second)}
         lowpass = {length: self._lowpass(bank.lowpass[1], length, bank.gain) for length in lengths}
         second = [self._band(wavelet) for wavelet in bank.second]
-        members: list[int] = []
-        for j1, wavelet in enumerate(bank.first):
-            members.append(j1)
-            length = self.length >> wavelet.log2_step
-            next_step = bank.first[j1 + 1].log2_step if j1 + 1 < len(bank.first) else None
-            if wavelet.log2_step == next_step and (len(members) + 1) * BATCH * length <= GROUP:
-                continue
-            children = []
-            for j2, follower in enumerate(bank.second):
-                child_rows = [rows[j, j2] for j in members if j2 in bank.children[j]]
-                if child_rows:
-                    child_length = self.length >> max(follower.log2_step, wavelet.log2_step)
-                    children.append(_Child(second[j2], child_length, child_rows, lowpass[child_length]))
-            bands = [self._band(bank.first[j]) for j in members]
-            yield _Group(bands, length, [rows[j,] for j in members], lowpass[length], children)
-            members = []
+        for log2_step, same_step in groupby(range(len(bank.first)), lambda j1: bank.first[j1].log2_step):
+            length = self.length >> log2_step
+            for members in _batched(same_step, max(1, GROUP // (SIMD * length))):
+                children = []
+                for j2, wavelet in enumerate(bank.second):
+                    child_rows = [rows[j1, j2] for j1 in members if j2 in bank.children[j1]]
+                    if child_rows:
+                        child_length = self.length >> max(log2_step, wavelet.log2_step)
+                        children.append(_Child(second[j2], child_length, child_rows, lowpass[child_length]))
+                bands = [self._band(bank.first[j1]) for j1 in members]
+                yield _Group(bands, length, [rows[j1,] for j1 in members], lowpass[length], children)
 
     def _band(self, wavelet: Wavelet) -> _Band:
         bins = wavelet.bins(self.length, NEGLIGIBLE)
         response = wavelet.response(2 * np.pi * bins / self.length)
-        return _Band(int(bins[0]), np.repeat(response, 2).astype(np.float32))
-
-    def transform(self, chunks: FloatArray) -> Iterator[tuple[list[int], FloatArray]]:
-        """Rows and values (rows, chunks, frames) of a batch of chunks (chunks, samples), in no particular order."""
-        for row, lowpass in self.zeroth:
-            yield [row], self._average(chunks[np.newaxis], lowpass)
-        bands = [band for group in self.groups for band in group.bands]
-        spectrum = _Spectrum(chunks, bands)
-        for group in self.groups:
-            envelopes = np.empty((len(group.bands), len(chunks), group.length), np.float32)
-            for band, envelope in zip(group.bands, envelopes, strict=True):
-                np.abs(spectrum.through(band, group.length), out=envelope)
-            yield group.rows, self._average(envelopes, group.lowpass)
-            if group.children:
-                spectrum2 = _Spectrum(envelopes, [child.band for child in group.children])
-                for child in group.children:
-                    envelopes = np.abs(spectrum2.through(child.band, child.length, len(child.rows)))
-                    yield child.rows, self._average(envelopes, child.lowpass)
+        return _Band(int(bins[0]), np.repeat(response.astype(np.float32), 2))
 
     def _lowpass(self, std: float, length: int, gain: float) -> FloatArray:
         """The Gaussian that averages signals of `length` samples per chunk: a matrix for :meth:`_average`.
@@ -174,15 +178,44 @@ class _Plan:
         there are but one or two samples per hop: then the impulse response is long, and the matrix is (samples per
         chunk, frames).
         """
-        bins = np.arange(length // 2 + 1)
-        response = np.exp(-0.5 * (2 * np.pi * bins / self.length * std) ** 2)
-        impulse = gain * scipy.fft.irfft(response, length)
         per_hop = length // self.hops
-        if response[-1] > NEGLIGIBLE:
+        std *= length / self.length
+        if math.exp(-0.5 * (math.pi * std) ** 2) > NEGLIGIBLE:
+            response = np.exp(-0.5 * (2 * np.pi * scipy.fft.rfftfreq(length) * std) ** 2)
+            impulse = scipy.fft.irfft(response, length)
             frames = np.arange(self.margin, self.hops - self.margin) * per_hop
-            return impulse[np.arange(length)[:, np.newaxis] - frames].astype(np.float32)
-        reach = min(math.ceil(LOWPASS_REACH * std * self.hops / self.length), self.margin)
-        return impulse[np.arange(per_hop)[:, np.newaxis] + per_hop * np.arange(-reach, reach)].astype(np.float32)
+            weights = impulse[np.arange(length)[:, np.newaxis] - frames]
+        else:
+            reach = min(math.ceil(LOWPASS_REACH * std / per_hop), self.margin)
+            offsets = np.arange(per_hop)[:, np.newaxis] + per_hop * np.arange(-reach, reach)
+            weights = np.exp(-0.5 * (offsets / std) ** 2) / (math.sqrt(2 * math.pi) * std)
+        return (gain * weights).astype(np.float32)
+
+    def transform(self, chunks: FloatArray) -> Iterator[tuple[list[int], FloatArray]]:
+        """Rows and values (rows, chunks, frames) of a batch of chunks (chunks, samples), in no particular order."""
+        for row, lowpass in self.zeroth:
+            yield [row], self._average(chunks[np.newaxis], lowpass)
+        spectrum = _Spectrum(chunks, [band for group in self.groups for band in group.bands], "spectrum", self.scratch)
+        for group in self.groups:
+            products = self._products(len(group.bands), len(chunks), group.length)
+            for band, product in zip(group.bands, products, strict=True):
+                spectrum.filter(band, product)
+            moduli = self._moduli(products)
+            yield group.rows, self._average(moduli, group.lowpass)
+            if not group.children:
+                continue
+            spectra = _Spectrum(moduli, [child.band for child in group.children], "spectra", self.scratch)
+            for child in group.children:
+                products = self._products(len(child.rows), len(chunks), child.length)
+                spectra.filter(child.band, products)
+                yield child.rows, self._average(self._moduli(products), child.lowpass)
+
+    def _products(self, *shape: int) -> ComplexArray:
+        return self.scratch.array("products", shape, np.complex64)
+
+    def _moduli(self, products: ComplexArray) -> FloatArray:
+        signals = scipy.fft.ifft(products, norm="forward", overwrite_x=True)
+        return np.abs(signals, out=self.scratch.array("moduli", signals.shape, np.float32))
 
     def _average(self, signals: FloatArray, lowpass: FloatArray) -> FloatArray:
         """Frames (..., frames) of signals (..., samples), those in the margins left out."""
@@ -197,28 +230,41 @@ class _Plan:
 class _Spectrum:
     """The DFT of real signals (..., samples), over as many bins, aliases included, as the bands reach."""
 
-    def __init__(self, signals: FloatArray, bands: Sequence[_Band]) -> None:
+    def __init__(self, signals: FloatArray, bands: Sequence[_Band], name: str, scratch: _Scratch) -> None:
         half = scipy.fft.rfft(signals, norm="forward")
         period = signals.shape[-1] // 2
-        self.first = min(band.first for band in bands)
+        first = min(band.first for band in bands)
         last = max(band.first + len(band.weights) // 2 for band in bands)
-        bins = np.empty((*signals.shape[:-1], last - self.first), np.complex64)
-        for piece in range(self.first // period, -(-last // period)):
-            start, stop = max(self.first, piece * period), min(last, (piece + 1) * period)
+        bins = scratch.array(name, (*signals.shape[:-1], last - first), np.complex64)
+        for piece in range(first // period, -(-last // period)):
+            start, stop = max(first, piece * period), min(last, (piece + 1) * period)
             i, j = start - piece * period, stop - piece * period
-            target = bins[..., start - self.first : stop - self.first]
+            target = bins[..., start - first : stop - first]
             if piece % 2 == 0:
                 target[:] = half[..., i:j]
             else:
                 np.conjugate(half[..., period - j + 1 : period - i + 1][..., ::-1], out=target)
-        self.bins = bins.view(np.float32)
+        self.first = first
+        self.parts = bins.view(np.float32)
+        self.scratch = scratch
 
-    def through(self, band: _Band, length: int, count: int | None = None) -> FloatArray:
-        """The band's output at `length` samples, up to a rotation of its phase, of the first `count` signals."""
-        start, width = 2 * (band.first - self.first), len(band.weights)
-        bins = self.bins[:count, ..., start : start + width]
-        folded = np.zeros((*bins.shape[:-1], 2 * length), np.float32)
-        for i in range(0, width, 2 * length):
-            part = bins[..., i : i + 2 * length]
-            folded[..., : part.shape[-1]] += part * band.weights[i : i + 2 * length]
-        return scipy.fft.ifft(folded.view(np.complex64), norm="forward", overwrite_x=True)
+    def filter(self, band: _Band, out: ComplexArray) -> None:
+        """Write the first `len(out)` signals, through `band`, to `out` (..., bins): folded to as many bins.
+
+        The band starts at bin 0 of `out`, which shifts its spectrum: the modulus does not see it.
+        """
+        start, width, length = 2 * (band.first - self.first), len(band.weights), 2 * out.shape[-1]
+        parts, folded = self.parts[: len(out), ..., start : start + width], out.view(np.float32)
+        np.multiply(parts[..., :length], band.weights[:length], out=folded[..., :width])
+        folded[..., width:] = 0
+        for i in range(length, width, length):
+            weights = band.weights[i : i + length]
+            alias = self.scratch.array("alias", (*parts.shape[:-1], len(weights)), np.float32)
+            np.multiply(parts[..., i : i + length], weights, out=alias)
+            folded[..., : len(weights)] += alias
+
+
+def _batched(items: Iterable[int], size: int) -> Iterator[list[int]]:
+    rest = iter(items)  # itertools.batched is there from Python 3.12 on
+    while batch := list(islice(rest, size)):
+        yield batch
