@@ -1,58 +1,154 @@
-"""Scores: frame accuracy, majority vote over a track's frames, and the segment classifiers (Tables 2 and 4)."""
+"""Scores: frame accuracy, majority vote over a track's frames, the segment classifiers (Tables 2 and 4), and how sure
+one can be of them. The paper gives no intervals and no tests.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from lstmgenre.errors import DataError
 
 MAJORITY_VOTE = "majority vote"
 
+Interval = tuple[float, float]
 
-@dataclass
+_CONFIDENCE = 0.95
+_RESAMPLES = 9999
+_SEED = 777
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """Right decisions out of all, over frames or over tracks."""
 
-    correct: int = 0
-    total: int = 0
+    correct: int
+    total: int
 
     @property
     def rate(self) -> float:
         return self.correct / self.total if self.total else float("nan")
 
+    @property
+    def wilson(self) -> Interval:
+        """Wilson's 95 % interval for independent decisions: those on tracks are, those on frames are not."""
+        if not self.total:
+            return 0.0, 1.0
+        interval = stats.binomtest(self.correct, self.total).proportion_ci(_CONFIDENCE, method="wilson")
+        return float(interval.low), float(interval.high)
+
     def as_dict(self) -> dict[str, Any]:
-        return {"accuracy": self.rate, "correct": self.correct, "total": self.total}
+        return {"accuracy": self.rate if self.total else None, "correct": self.correct, "total": self.total}
+
+
+@dataclass
+class FrameScore:
+    """Decisions on frames: for each track how many are right, of how many."""
+
+    tracks: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        return Accuracy(sum(right for right, _ in self.tracks.values()), sum(n for _, n in self.tracks.values()))
+
+    @cached_property
+    def interval(self) -> Interval:
+        """95 % percentile bootstrap over tracks, seeded: the frames of a track are right or wrong together."""
+        if len(self.tracks) < 2:
+            return 0.0, 1.0  # one track says nothing of others
+        interval = stats.bootstrap(
+            tuple(np.array(list(self.tracks.values())).T),
+            lambda right, frames, axis: right.sum(axis) / frames.sum(axis),
+            paired=True,
+            vectorized=True,
+            n_resamples=_RESAMPLES,
+            batch=1000,
+            confidence_level=_CONFIDENCE,
+            method="percentile",
+            random_state=np.random.default_rng(_SEED),
+        ).confidence_interval
+        return float(interval.low), float(interval.high)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.accuracy.as_dict(), "interval": self.interval, "by_track": dict(sorted(self.tracks.items()))}
 
 
 @dataclass
 class TrackScore:
-    """Decisions on whole tracks: `confusion[t, p]` counts tracks of genre t that were called p."""
+    """Decisions on whole tracks: utterance -> genre, as it is and as it was called."""
 
     genres: Sequence[str]
+    truth: dict[str, str] = field(default_factory=dict)
     predictions: dict[str, str] = field(default_factory=dict)
-    confusion: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.confusion = np.zeros((len(self.genres), len(self.genres)), dtype=np.int64)
-
-    def add(self, utterance: str, truth: int, predicted: int) -> None:
-        self.predictions[utterance] = self.genres[predicted]
-        self.confusion[truth, predicted] += 1
 
     @property
     def accuracy(self) -> Accuracy:
-        return Accuracy(int(np.trace(self.confusion)), int(self.confusion.sum()))
+        return Accuracy(sum(self.is_right(utterance) for utterance in self.predictions), len(self.predictions))
+
+    @property
+    def interval(self) -> Interval:
+        return self.accuracy.wilson
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """(C, C) counts: [t, p] of the tracks of genre t that were called p."""
+        counts = np.zeros((len(self.genres), len(self.genres)), dtype=np.int64)
+        for utterance, predicted in self.predictions.items():
+            counts[self.genres.index(self.truth[utterance]), self.genres.index(predicted)] += 1
+        return counts
+
+    @property
+    def recalls(self) -> dict[str, Accuracy]:
+        """Genre -> right tracks out of its own; genres without a track are left out."""
+        counts = self.confusion
+        return {
+            genre: Accuracy(int(row[k]), int(row.sum()))
+            for k, (genre, row) in enumerate(zip(self.genres, counts, strict=True))
+            if row.any()
+        }
+
+    @property
+    def macro_recall(self) -> float:
+        """Mean recall of the genres: what is left of the accuracy where a large genre counts no more than a small."""
+        rates = [recall.rate for recall in self.recalls.values()]
+        return sum(rates) / len(rates) if rates else float("nan")
+
+    def is_right(self, utterance: str) -> bool:
+        return self.predictions[utterance] == self.truth[utterance]
 
     def as_dict(self) -> dict[str, Any]:
         return {
             **self.accuracy.as_dict(),
+            "interval": self.interval,
+            "recall": {genre: recall.rate for genre, recall in self.recalls.items()},
+            "macro_recall": self.macro_recall if self.predictions else None,
             "confusion": self.confusion.tolist(),
             "predictions": dict(sorted(self.predictions.items())),
         }
+
+
+class McNemar(NamedTuple):
+    """Two systems on the same tracks: how many only one of them got right, and how likely chance alone splits them
+    so unevenly (two-sided)."""
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mcnemar(first: TrackScore, second: TrackScore) -> McNemar:
+    """McNemar's exact test, over the tracks that both systems were scored on; p = 1 where they never differ."""
+    common = first.predictions.keys() & second.predictions.keys()
+    only_first = sum(first.is_right(track) and not second.is_right(track) for track in common)
+    only_second = sum(second.is_right(track) and not first.is_right(track) for track in common)
+    differing = only_first + only_second
+    p = stats.binomtest(only_first, differing).pvalue if differing else 1.0
+    return McNemar(only_first, only_second, float(p))
 
 
 def majority_vote(posteriors: np.ndarray) -> int:
@@ -74,31 +170,41 @@ class Report:
     """
 
     genres: Sequence[str]
-    frames: Accuracy | None = None
+    frames: FrameScore | None = None
     tracks: dict[str, TrackScore] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, score: Mapping[str, Any]) -> Report:
+        """The report that as_dict() wrote. Raises DataError, KeyError, TypeError or AttributeError where it did not."""
+        report = cls(score["genres"])
+        if score["frames"]:
+            report.frames = FrameScore({u: (right, n) for u, (right, n) in score["frames"]["by_track"].items()})
+        for name, system in score["tracks"].items():
+            report.add_tracks(name, system["predictions"], score["truth"])
+        return report
 
     def add_posteriors(self, posteriors: Iterable[tuple[str, np.ndarray]], utt2genre: Mapping[str, str]) -> None:
         """Score (utterance, (frames, C)) frame by frame and by majority vote."""
-        self.frames = Accuracy()
-        votes = self.tracks[MAJORITY_VOTE] = TrackScore(self.genres)
+        self.frames = FrameScore()
+        votes = {}
         for utterance, matrix in posteriors:
-            truth = self._truth(utterance, utt2genre)
+            truth = self.genres.index(self._truth(utterance, utt2genre))
             if matrix.shape[1] != len(self.genres):
                 raise DataError(
                     f"{utterance}: posteriors over {matrix.shape[1]} classes, but there are {len(self.genres)} genres"
                 )
-            self.frames.correct += int((matrix.argmax(axis=1) == truth).sum())
-            self.frames.total += len(matrix)
-            votes.add(utterance, truth, majority_vote(matrix))
+            self.frames.tracks[utterance] = int((matrix.argmax(axis=1) == truth).sum()), len(matrix)
+            votes[utterance] = self.genres[majority_vote(matrix)]
+        self.add_tracks(MAJORITY_VOTE, votes, utt2genre)
 
     def add_tracks(self, name: str, predictions: Mapping[str, str], utt2genre: Mapping[str, str]) -> None:
         """Score one decision per track, as a segment classifier makes it."""
         score = self.tracks[name] = TrackScore(self.genres)
         for utterance, genre in predictions.items():
-            truth = self._truth(utterance, utt2genre)
+            score.truth[utterance] = self._truth(utterance, utt2genre)
             if genre not in self.genres:
                 raise DataError(f"{utterance}: {name} says {genre!r}, which is not among {', '.join(self.genres)}")
-            score.add(utterance, truth, self.genres.index(genre))
+            score.predictions[utterance] = genre
 
     def missing(self, utt2genre: Mapping[str, str]) -> dict[str, list[str]]:
         """Per system the labelled tracks that it was not scored on, where there are any."""
@@ -108,27 +214,33 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         return {
             "genres": list(self.genres),
+            "truth": {u: g for score in self.tracks.values() for u, g in sorted(score.truth.items())},
             "frames": self.frames.as_dict() if self.frames else None,
             "tracks": {name: score.as_dict() for name, score in self.tracks.items()},
         }
 
     def as_text(self) -> str:
-        """Accuracies, then a confusion matrix per system: rows are the true genres."""
-        rows = [("frames", self.frames)] if self.frames else []
-        rows += [(name, score.accuracy) for name, score in self.tracks.items()]
-        lines = [f"{name:<14} {a.rate:8.2%}  ({a.correct} of {a.total})" for name, a in rows if a]
+        """Accuracies with 95 % intervals, then a confusion matrix per system: rows are the true genres."""
+        scores: dict[str, FrameScore | TrackScore] = {"frames": self.frames} if self.frames else {}
+        lines = [_line(name, score) for name, score in {**scores, **self.tracks}.items()]
         for name, score in self.tracks.items():
             lines += ["", f"{name}: rows are the true genre, columns the decision", *_matrix(score)]
         return "\n".join(lines)
 
-    def _truth(self, utterance: str, utt2genre: Mapping[str, str]) -> int:
+    def _truth(self, utterance: str, utt2genre: Mapping[str, str]) -> str:
         if utterance not in utt2genre:
             raise DataError(f"{utterance}: has no line in utt2genre: add one, or leave the track out")
         if utt2genre[utterance] not in self.genres:
             raise DataError(
                 f"{utterance}: unknown genre {utt2genre[utterance]!r}: the genres are {', '.join(self.genres)}"
             )
-        return self.genres.index(utt2genre[utterance])
+        return utt2genre[utterance]
+
+
+def _line(name: str, score: FrameScore | TrackScore) -> str:
+    accuracy, (low, high) = score.accuracy, score.interval
+    line = f"{name:<14} {accuracy.rate:8.2%}  [{low:.2%}, {high:.2%}]  ({accuracy.correct} of {accuracy.total})"
+    return f"{line}  macro recall {score.macro_recall:.2%}" if isinstance(score, TrackScore) else line
 
 
 def _matrix(score: TrackScore) -> list[str]:

@@ -1,13 +1,16 @@
-"""Scores against hand-made cases, laws, and scikit-learn's metrics."""
+"""Scores against hand-made cases, laws, scikit-learn's metrics and published intervals."""
+
+import json
+from math import comb
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix
+from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from lstmgenre.errors import DataError
-from lstmgenre.scoring import MAJORITY_VOTE, Report, majority_vote
+from lstmgenre.scoring import MAJORITY_VOTE, Accuracy, FrameScore, Report, TrackScore, majority_vote, mcnemar
 
 GENRES = ["classical", "rock", "world"]
 labels = st.lists(st.tuples(st.sampled_from(GENRES), st.sampled_from(GENRES)), min_size=1, max_size=60)
@@ -58,7 +61,8 @@ def test_frame_accuracy_counts_frames_and_segment_accuracy_tracks():
         [("a", one_hot([0, 0, 1])), ("b", one_hot([1])), ("c", one_hot([0, 2, 2, 1, 0, 0]))],
         {"a": "classical", "b": "rock", "c": "world"},
     )
-    assert (report.frames.correct, report.frames.total) == (5, 10)
+    assert report.frames.accuracy == Accuracy(5, 10)
+    assert report.frames.tracks == {"a": (2, 3), "b": (1, 1), "c": (2, 6)}
     assert report.tracks[MAJORITY_VOTE].accuracy.as_dict() == {"accuracy": 2 / 3, "correct": 2, "total": 3}
     assert report.tracks[MAJORITY_VOTE].predictions == {"a": "classical", "b": "rock", "c": "classical"}
     assert "50.00%" in report.as_text()
@@ -67,7 +71,7 @@ def test_frame_accuracy_counts_frames_and_segment_accuracy_tracks():
 def test_perfect_posteriors_score_one():
     report = Report(GENRES)
     report.add_posteriors([(g, one_hot([k] * 4)) for k, g in enumerate(GENRES)], {g: g for g in GENRES})
-    assert report.frames.rate == report.tracks[MAJORITY_VOTE].accuracy.rate == 1
+    assert report.frames.accuracy.rate == report.tracks[MAJORITY_VOTE].accuracy.rate == 1
 
 
 @pytest.mark.parametrize(
@@ -87,3 +91,91 @@ def test_tracks_that_were_not_scored_are_named():
     report = Report(GENRES)
     report.add_tracks("svm", {"a": "rock"}, {"a": "rock", "b": "rock"})
     assert report.missing({"a": "rock", "b": "rock"}) == {"svm": ["b"]}
+
+
+def scored(pairs):
+    """A TrackScore of (truth, prediction) pairs."""
+    names = [f"t{k:03}" for k in range(len(pairs))]
+    return TrackScore(
+        GENRES,
+        dict(zip(names, (t for t, _ in pairs), strict=True)),
+        dict(zip(names, (p for _, p in pairs), strict=True)),
+    )
+
+
+def of_rights(rights):
+    return scored([("rock", "rock" if right else "world") for right in rights])
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "interval"),
+    [
+        # Newcombe, Statistics in Medicine 17 (1998), Table I, method 3.
+        (81, 263, (0.2553, 0.3662)),
+        (15, 148, (0.0624, 0.1605)),
+        (0, 20, (0.0, 0.1611)),
+        (1, 29, (0.0061, 0.1718)),
+        # The paper's 89.71 % of 729 tracks and a full score, by statsmodels 0.14's proportion_confint(method="wilson").
+        (654, 729, (0.87294385, 0.91713153)),
+        (24, 24, (0.86202380, 1.0)),
+    ],
+)
+def test_track_intervals_are_those_published(correct, total, interval):
+    assert Accuracy(correct, total).wilson == pytest.approx(interval, abs=5e-5)
+
+
+@pytest.mark.parametrize(("only_first", "only_second"), [(2, 8), (5, 5), (13, 41), (0, 1), (0, 0)])
+def test_mcnemar_is_twice_the_tail_of_fair_coins(only_first, only_second):
+    n = only_first + only_second
+    tail = sum(comb(n, k) for k in range(only_first + 1)) / 2**n
+    first = of_rights([True] * only_first + [False] * only_second + [True] * 10 + [False] * 3)
+    second = of_rights([False] * only_first + [True] * only_second + [True] * 10 + [False] * 3)
+    assert mcnemar(first, second) == (only_first, only_second, pytest.approx(min(1, 2 * tail)))
+    assert mcnemar(second, first).p == mcnemar(first, second).p
+
+
+def test_mcnemar_looks_at_the_tracks_that_both_have():
+    first, second = of_rights([True, True, True]), of_rights([False])
+    assert mcnemar(first, second) == (1, 0, 1.0)
+
+
+@given(labels)
+def test_recalls_equal_scikit_learns(pairs):
+    score = scored(pairs)
+    truth, predicted = zip(*pairs, strict=True)
+    present = sorted(set(truth))
+    expected = recall_score(truth, predicted, labels=present, average=None)
+    assert {genre: recall.rate for genre, recall in score.recalls.items()} == pytest.approx(
+        dict(zip(present, expected, strict=True))
+    )
+    assert sum(recall.total for recall in score.recalls.values()) == len(pairs)
+    assert score.macro_recall == pytest.approx(recall_score(truth, predicted, labels=present, average="macro"))
+
+
+def test_frame_interval_is_as_wide_as_the_tracks_are_few():
+    # Frames of a track that are all right or all wrong are one decision: the interval is the one of 60 tracks, and
+    # does not narrow with the number of frames. The normal approximation of 45 in 60 is within a track of either bound.
+    tracks = {f"t{k:02}": (100 * (k < 45), 100) for k in range(60)}
+    low, high = FrameScore(tracks).interval
+    deviation = 1.96 * (0.75 * 0.25 / 60) ** 0.5
+    assert (low, high) == (pytest.approx(0.75 - deviation, abs=1 / 60), pytest.approx(0.75 + deviation, abs=1 / 60))
+    assert FrameScore({u: (right * 10, n * 10) for u, (right, n) in tracks.items()}).interval == (low, high)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), min_size=1, max_size=12))
+def test_frame_interval_is_repeatable_and_holds_the_accuracy(counts):
+    tracks = {f"t{k}": (min(right, n), n) for k, (right, n) in enumerate(counts)}
+    score = FrameScore(tracks)
+    low, high = score.interval
+    assert 0 <= low <= score.accuracy.rate + 1e-9
+    assert score.accuracy.rate - 1e-9 <= high <= 1
+    assert FrameScore(tracks).interval == (low, high)
+
+
+def test_a_report_comes_back_from_json():
+    report = Report(GENRES)
+    utt2genre = {"a": "classical", "b": "rock", "c": "world"}
+    report.add_posteriors([("c", one_hot([0, 2])), ("a", one_hot([0, 0, 1])), ("b", one_hot([1]))], utt2genre)
+    report.add_tracks("lseg", {"b": "rock", "c": "rock"}, utt2genre)
+    written = json.dumps(report.as_dict(), allow_nan=False)
+    assert Report.from_dict(json.loads(written)).as_dict() == report.as_dict()
