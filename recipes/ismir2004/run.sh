@@ -7,8 +7,9 @@ usage() {
 Usage: $0 [options]
   --corpus DIR       the ISMIR 2004 genre database; without it a demo corpus is synthesised
   --work DIR         where data/ and exp/ go              (default: $(dirname "$0"))
-  --conf NAME        conf/NAME.toml and conf/NAME.models  (default: paper with --corpus, else demo)
-  --models "A B"     only these models of conf/NAME.models
+  --conf NAME        options and models: conf/NAME.toml, conf/NAME.models, or files elsewhere if NAME has a slash
+                     (default: paper with --corpus, else demo)
+  --models "A B"     only these models of NAME.models
   --nj N             parallel jobs                        (default: number of cores)
   --stage N          start here                           (default: 1)
   --stop-stage N     end after this                       (default: 6)
@@ -38,11 +39,11 @@ recipe=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=recipes/ismir2004/cmd.sh
 . "$recipe/cmd.sh"
 conf=${conf:-$([ -n "$corpus" ] && echo paper || echo demo)}
-toml=$recipe/conf/$conf.toml
+case $conf in */*) ;; *) conf=$recipe/conf/$conf ;; esac
 data=$work/data
 exp=$work/exp
 
-models=$("$recipe/local/models.sh" "$recipe/conf/$conf.models" "$only") # "name command options...", one a line
+models=$("$recipe/local/models.sh" "$conf.models" "$only") # "name command options...", one a line
 in_stage() {
   [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] || return 1
   printf '== stage %d: %s\n' "$1" "$2" >&2
@@ -66,14 +67,14 @@ fi
 
 if in_stage 2 "scattering features"; then
   for split in train test; do # extract-scat itself skips what is done
-    $feats_cmd lstmgenre extract-scat "$data/$split" --config "$toml" --nj "$nj"
+    $feats_cmd lstmgenre extract-scat "$data/$split" --config "$conf.toml" --nj "$nj"
   done
 fi
 
 if in_stage 3 "networks"; then
   while read -r -u 3 name command options; do # the trainers, too, go on where they stopped, or say that all is done
     # shellcheck disable=SC2086 # the options of a model are words
-    $train_cmd lstmgenre "$command" "$data/train" "$exp/$name" --config "$toml" $options
+    $train_cmd lstmgenre "$command" "$data/train" "$exp/$name" --config "$conf.toml" $options
   done 3<<<"$models"
 fi
 
@@ -85,9 +86,9 @@ if in_stage 4 "posteriors and segment features"; then
         lstmgenre forward "$exp/$name" "scp:$data/$split/feats.scp" "ark,scp:$out/post.ark,$out/post.scp"
       [ "$command" = train-lstm ] || continue
       done_if "$out/lseg.scp" ||
-        lstmgenre pool-segments "scp:$out/post.scp" "ark,scp:$out/lseg.ark,$out/lseg.scp" --config "$toml"
+        lstmgenre pool-segments "scp:$out/post.scp" "ark,scp:$out/lseg.ark,$out/lseg.scp" --config "$conf.toml"
       done_if "$out/fseg.scp" ||
-        lstmgenre pool-segments "scp:$out/post.scp" "ark,scp:$out/fseg.ark,$out/fseg.scp" --config "$toml" \
+        lstmgenre pool-segments "scp:$out/post.scp" "ark,scp:$out/fseg.ark,$out/fseg.scp" --config "$conf.toml" \
           --fuse "scp:$data/$split/feats.scp"
     done
   done 3<<<"$models"

@@ -1,0 +1,311 @@
+"""The command line: in this process through Typer's runner, and through real pipes in a shell."""
+
+import json
+import shlex
+import struct
+import subprocess
+import sys
+
+import kaldiio
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lstmgenre.cli import main
+from lstmgenre.cli.app import app
+from lstmgenre.datadir import DataDir
+from lstmgenre.nnet1 import init
+from lstmgenre.scattering import record
+from lstmgenre.scattering.features import PAPER, FeatureConfig
+from lstmgenre.tables import TableWriter, read_table
+
+GENRES = ["classical", "rock_pop"]
+COMMANDS = [
+    *("prep-data", "validate-data", "extract-scat", "train-dnn", "train-lstm", "forward", "pool-segments"),
+    *("train-svm", "score", "report", "copy-nnet", "info-nnet"),
+]
+DIM = 7
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """data/train and data/test of 24 and 8 easy tracks of 7 numbers a frame; run from tmp_path."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(4)
+    for split, count in (("train", 24), ("test", 8)):
+        data = DataDir(tmp_path / "data" / split, genre_order=GENRES)
+        (data.path / "data").mkdir(parents=True)
+        with TableWriter(f"ark,scp:data/{split}/data/f.ark,data/{split}/feats.scp") as table:
+            for k in range(count):
+                name = f"{split}{k % 8}-t{k:02}"
+                data.utt2spk[name], data.utt2genre[name] = f"{split}{k % 8}", GENRES[k % 2]
+                table.write(name, (rng.normal(size=(30 + k, DIM)) + 2 * (k % 2)).astype(np.float32))
+        data.feats = DataDir.read(data.path).feats
+        data.write()
+    return tmp_path
+
+
+@pytest.fixture
+def model(work):
+    nnet = init.dnn(DIM, [4], 2, seed=1)
+    nnet.write("exp/dnn/final.nnet")
+    return "exp/dnn"
+
+
+@pytest.fixture
+def command(capfd, monkeypatch):
+    """Run a command line as a shell would, main() included, but in this process."""
+
+    def run_main(line):
+        monkeypatch.setattr(sys, "argv", ["lstmgenre", *shlex.split(line)])
+        capfd.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(line, status, out, err)
+
+    return run_main
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_every_command_says_how_it_is_used_with_an_example():
+    assert all(command in run("--help").stdout for command in COMMANDS)
+    for command in COMMANDS:
+        shown = run(command, "--help")
+        assert shown.exit_code == 0
+        assert command == "prep-data" or f"Example: lstmgenre {command}" in " ".join(shown.stdout.split())
+    for corpus in ("ismir2004", "folders", "demo"):
+        assert f"Example: lstmgenre prep-data {corpus}" in " ".join(run("prep-data", corpus, "--help").stdout.split())
+
+
+def test_help_loads_nothing_heavy():
+    heavy = {"torch", "numpy", "scipy", "sklearn", "joblib", "rich"}
+    code = f"import sys, lstmgenre.cli; print({heavy} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "set()"
+
+
+def test_python_m_is_the_same_command():
+    shown = subprocess.run([sys.executable, "-m", "lstmgenre", "--help"], capture_output=True, text=True, check=True)
+    assert "train-lstm" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "no-such-command",
+        "score data/test",
+        "pool-segments",
+        "extract-scat",
+        "forward m --no-softmax --apply-log a b",
+    ],
+)
+def test_usage_errors_exit_2(command, line):
+    done = command(line)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_options_come_from_the_config_unless_a_flag_says_otherwise(work):
+    (work / "c.toml").write_text("[train-dnn]\nhidden = [3, 5]\nmax-iters = 1\nlearn-rate = 0.001\n[other]\nx = 1\n")
+    done = run(
+        "train-dnn", "data/train", "exp/a", "--config", "c.toml", "--learn-rate", "0.002", "--minibatch-size", "32"
+    )
+    assert done.exit_code == 0, done.output
+    options = json.loads((work / "exp/a/log/train-dnn.json").read_text())["options"]
+    assert (options["hidden"], options["max_iters"], options["learn_rate"]) == ([3, 5], 1, 0.002)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("[train-dnn]\nhiden = 3\n", "'hiden'"), ("[train-dnn\n", "not TOML"), (None, "No such file")],
+)
+def test_a_config_with_a_mistake_is_a_usage_error(work, content, said):
+    if content is not None:
+        (work / "c.toml").write_text(content)
+    done = run("train-dnn", "data/train", "exp/a", "--config", "c.toml")
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("kind", ["dnn", "lstm"])
+def test_train_forward_pool_svm_score(work, kind, shell):
+    """The whole chain on easy data, a step at a time; kaldiio, not our reader, looks at what was written."""
+    shape = {
+        "dnn": "--minibatch-size 32 --hidden 8",
+        "lstm": "--hidden 6 --cell-dim 8 --batch-size 20 --param-scale 0.1",
+    }[kind]
+    done = shell(
+        f"lstmgenre train-{kind} data/train exp/{kind} {shape} --max-iters 4 --learn-rate 0.02 && "
+        f"lstmgenre forward exp/{kind} scp:data/train/feats.scp ark,scp:train.ark,train.scp && "
+        f"lstmgenre forward exp/{kind} scp:data/test/feats.scp ark,scp:test.ark,test.scp && "
+        "lstmgenre pool-segments scp:train.scp ark,t:train.seg --fuse scp:data/train/feats.scp && "
+        "lstmgenre pool-segments scp:test.scp ark,t:test.seg --fuse scp:data/test/feats.scp && "
+        "lstmgenre train-svm data/train ark:train.seg svm && "
+        "lstmgenre score data/test --post scp:test.scp --svm svm --segments ark:test.seg --json"
+    )
+    assert done.returncode == 0, done.stderr
+    score = json.loads(done.stdout)
+    assert score["frames"]["accuracy"] > 0.9
+    assert score["tracks"]["majority vote"]["accuracy"] == score["tracks"]["svm"]["accuracy"] == 1
+    posteriors = kaldiio.load_scp(str(work / "test.scp"))
+    assert all(matrix.shape[1] == 2 for matrix in posteriors.values())
+    np.testing.assert_allclose(np.concatenate(list(posteriors.values())).sum(axis=1), 1, atol=1e-5)
+    segment = dict(read_table("ark:test.seg", "vector"))["test0-t00"]
+    assert segment.shape == (DIM + 4 * 2,)
+    experiment = work / "exp" / kind
+    assert {path.name for path in experiment.iterdir()} >= {
+        "final.nnet", "final.feature_transform", "genres", "log", "nnet", "train.scp", "cv.scp", "training.json",
+    }  # fmt: skip
+    held_out = {line.split()[0] for line in (experiment / "cv.scp").read_text().splitlines()}
+    trained = {line.split()[0] for line in (experiment / "train.scp").read_text().splitlines()}
+    utt2spk = DataDir.read("data/train").utt2spk
+    assert held_out | trained == set(utt2spk)
+    assert not {utt2spk[u] for u in held_out} & {utt2spk[u] for u in trained}
+
+
+def test_commands_pipe_into_each_other(work, model, shell):
+    piped = shell(
+        f"cat data/test/feats.scp | lstmgenre forward {model} scp:- ark:- | lstmgenre pool-segments ark:- ark,t:- | "
+        "tee piped.txt | lstmgenre train-svm data/test ark:- svm"
+    )
+    assert piped.returncode == 0, piped.stderr
+    stepwise = shell(
+        f"lstmgenre forward {model} scp:data/test/feats.scp ark:p.ark && lstmgenre pool-segments ark:p.ark ark,t:s.txt"
+    )
+    assert stepwise.returncode == 0
+    assert (work / "piped.txt").read_text() == (work / "s.txt").read_text()
+
+
+def test_a_reader_that_leaves_early_is_no_error_to_tell(work, model, shell):
+    done = shell(f"for k in $(seq 400); do cat data/train/feats.scp | sed \"s/^/$k-/\"; done >big.scp;"
+                 f"lstmgenre forward {model} scp:big.scp ark:- | head -c 100 >/dev/null")  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert "error" not in done.stderr.lower()
+
+
+def test_a_writer_that_dies_fails_its_reader(work, model, shell):
+    done = shell(f"lstmgenre forward {model} 'ark:cat data/train/data/f.ark | head -c 3000 |' ark:out.ark")
+    assert done.returncode == 1
+    assert not (work / "out.ark").exists()
+    failing = shell(f"lstmgenre forward {model} 'ark:cat nothing-here.ark |' ark:out.ark")
+    assert failing.returncode == 1
+    assert "nothing-here.ark" in failing.stderr
+
+
+def one_line(done, status=1):
+    """The one error line of a command that failed as it should."""
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "error" in line]
+    return line
+
+
+def test_no_pipes_forbids_commands(work, model, shell):
+    line = one_line(
+        shell(f"lstmgenre --no-pipes forward {model} 'ark:touch ran; cat data/test/data/f.ark |' ark:out.ark")
+    )
+    assert "touch ran" in line
+    assert not (work / "ran").exists()
+
+
+def test_features_of_another_dimension_are_refused(work, command):
+    init.dnn(DIM + 1, [4], 2, seed=1).write("exp/wrong/final.nnet")
+    line = one_line(command("forward exp/wrong scp:data/test/feats.scp ark:out.ark"))
+    assert "8 inputs" in line
+    assert "7" in line
+    assert not (work / "out.ark").exists()
+
+
+def test_features_of_another_bank_are_refused(work, model, command):
+    record.write(work / "exp/dnn", PAPER)
+    record.write(work / "data/test/data", FeatureConfig(sample_rate=16000))
+    assert "another bank" in one_line(command(f"forward {model} scp:data/test/feats.scp ark:out.ark"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "line", "said"),
+    [
+        ("sed -i 1d data/train/utt2genre", "train-dnn data/train exp/a", "no line for train0-t00"),
+        ("rm data/train/utt2genre", "train-dnn data/train exp/a", "utt2genre: not there"),
+        ("rm data/train/feats.scp", "train-lstm data/train exp/a", "extract-scat data/train"),
+        ("sed -i 's/classical/polka/' data/train/utt2genre", "train-dnn data/train exp/a", "unknown genre 'polka'"),
+        ("truncate -s -100 data/test/data/f.ark", "forward exp/dnn scp:data/test/feats.scp ark:o.ark", "f.ark"),
+        ("printf 'x PKL' >bad.ark", "forward exp/dnn ark:bad.ark ark:o.ark", "bad.ark"),
+        ("true", "forward exp/none scp:data/test/feats.scp ark:o.ark", "exp/none"),
+        ("echo junk >exp/dnn/final.nnet", "forward exp/dnn scp:data/test/feats.scp ark:o.ark", "final.nnet"),
+        ("true", "score data/test --post scp:none.scp", "none.scp"),
+        ("true", "score data/nowhere --post scp:none.scp", "data/nowhere"),
+        ("true", "report exp", "score.json"),
+        ("true", "prep-data folders nowhere data2", "nowhere"),
+        ("true", "extract-scat data/none", "data/none"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_line_and_status_1(work, model, shell, command, edit, line, said):
+    assert shell(edit).returncode == 0
+    assert said in one_line(command(line))
+    assert not (work / "o.ark").exists()
+
+
+def test_labels_that_miss_or_do_not_fit_are_named_by_score(work, model, shell, command):
+    assert run("forward", model, "scp:data/test/feats.scp", "ark:p.ark").exit_code == 0
+    shell("sed -i '1s/classical/polka/' data/test/utt2genre")
+    assert "unknown genre 'polka'" in one_line(command("score data/test --post ark:p.ark"))
+    shell("sed -i 1d data/test/utt2genre")
+    assert "no line in utt2genre" in one_line(command("score data/test --post ark:p.ark"))
+
+
+def test_validate_data_says_what_mends_and_fix_mends_it(work, shell, command):
+    assert command("validate-data data/train").returncode == 0
+    shell("sort -r data/train/utt2spk >u && mv u data/train/utt2spk && sed -i 1d data/train/feats.scp")
+    broken = command("validate-data data/train")
+    assert broken.returncode == 1
+    assert "not in C order" in broken.stderr
+    assert "lstmgenre validate-data data/train --fix" in broken.stderr
+    assert command("validate-data data/train --fix").returncode == 0
+    assert command("validate-data data/train").returncode == 0
+    assert len(DataDir.read("data/train").utterances) == 23
+
+
+def test_copy_nnet_and_info_nnet(work, model):
+    assert run("copy-nnet", f"{model}/final.nnet", "text.nnet", "--text").exit_code == 0
+    assert (work / "text.nnet").read_text().startswith("<Nnet>")
+    assert run("copy-nnet", "text.nnet", "again.nnet", "--format", "head").exit_code == 0
+    assert b"<!EndOfComponent>" in (work / "again.nnet").read_bytes()
+    shown = run("info-nnet", f"{model}/final.nnet").stdout
+    assert "input-dim 7" in shown
+    assert "output-dim 2" in shown
+
+
+def test_forward_shifts_and_takes_logs_as_asked(work, model):
+    for name, options in {"plain": [], "log": ["--apply-log"], "shifted": ["--time-shift", "3"]}.items():
+        assert run("forward", model, "scp:data/test/feats.scp", f"ark:{name}.ark", *options).exit_code == 0
+    plain, log, shifted = (dict(read_table(f"ark:{name}.ark")) for name in ("plain", "log", "shifted"))
+    for name, matrix in plain.items():
+        np.testing.assert_allclose(np.exp(log[name]), matrix, rtol=1e-5)
+        np.testing.assert_allclose(shifted[name][:-3], matrix[3:], rtol=1e-5)
+
+
+def test_a_full_disk_is_one_line(work, model, shell):
+    line = one_line(shell(f"lstmgenre forward {model} scp:data/train/feats.scp ark:- >/dev/full"))
+    assert "No space left" in line
+
+
+def test_an_output_that_cannot_be_is_one_line(work, model, command):
+    (work / "taken").write_text("a file where a directory is wanted")
+    assert "taken" in one_line(command("train-dnn data/train taken"))
+    assert "taken" in one_line(command(f"forward {model} scp:data/test/feats.scp ark:taken/post.ark"))
+    assert (work / "taken").read_text() == "a file where a directory is wanted"
+
+
+def test_an_archive_that_lies_about_its_size_is_refused(work, model, command):
+    size = b"\4" + struct.pack("<i", 2**31 - 1)
+    (work / "huge.ark").write_bytes(b"u \0BFM " + size + size)
+    assert "huge.ark" in one_line(command(f"forward {model} ark:huge.ark ark:o.ark"))

@@ -1,0 +1,128 @@
+"""recipes/ismir2004/run.sh from audio to tables, on a stand-in of the ISMIR 2004 tree with three seconds a track."""
+
+import csv
+import json
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "ismir2004"
+GENRES = ["classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world"]
+HEADER = ["class", "artist", "album", "track", "track number"]
+
+TOML = """
+[extract-scat]
+quantise = true
+[train-dnn]
+learn-rate = 0.005
+max-iters = 3
+minibatch-size = 8
+[train-lstm]
+learn-rate = 0.01
+max-iters = 3
+batch-size = 20
+param-scale = 0.1
+scheduler = "decay"
+"""
+MODELS = """
+# a comment, and a model of each kind
+dnn1   train-dnn    --hidden 8
+lstm1  train-lstm   --hidden 8 --cell-dim 12   # a small one
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """audio/SPLIT and metadata/SPLIT/tracklist.csv: two artists a genre, and names for a shell to trip over."""
+    root = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(6)
+    for split, column in (("training", "file_path"), ("development", "file path")):
+        (root / "metadata" / split).mkdir(parents=True)
+        with open(root / "metadata" / split / "tracklist.csv", "w", newline="") as stream:
+            rows = csv.writer(stream, quoting=csv.QUOTE_ALL)
+            rows.writerow([*HEADER, column])
+            for k, genre in enumerate(GENRES):
+                for artist, number in (("one", 1), ("one", 2), ("two", 1)):
+                    flat = split == "development"
+                    name = (
+                        f"{genre}_{artist}_{number}.mp3" if flat else f"{genre}/{artist}/a $(b)/{number}-it's & co.mp3"
+                    )
+                    rows.writerow([genre, f"{genre}_{artist}", "album", f"track_{number}", number, name])
+                    path = root / "audio" / split / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    t = np.arange(3 * 44100) / 44100
+                    tone = 0.3 * np.sin(2 * np.pi * 100 * 2**k * t * rng.uniform(0.95, 1.05))
+                    soundfile.write(path, tone + 0.01 * rng.normal(size=len(t)), 44100, format="MP3")
+    (root / "tiny.toml").write_text(TOML)
+    (root / "tiny.models").write_text(MODELS)
+    return root
+
+
+def command(corpus, work, options=""):
+    return f"'{RECIPE}/run.sh' --corpus '{corpus}' --conf '{corpus}/tiny' --work '{work}' --nj 2 {options}"
+
+
+def test_the_recipe_runs_to_its_tables_and_does_nothing_twice(corpus, shell, tmp_path):
+    first = shell(command(corpus, "w"))
+    assert first.returncode == 0, first.stderr
+    tables = first.stdout
+    for row in ("Table 2.", "baseline-DNN1(525-8-6)", "Table 4.", "LSTM(525-8-6)", "LSeg acc", "FSeg acc"):
+        assert row in tables
+    score = json.loads((tmp_path / "w/exp/lstm1/test/score.json").read_text())
+    assert set(score["tracks"]) == {"majority vote", "lseg", "fseg"}
+    assert all(system["total"] == 18 for system in score["tracks"].values())
+    # Genres are tones an octave apart: whoever cannot tell them apart has a broken chain.
+    assert score["tracks"]["fseg"]["accuracy"] > 0.9
+    genres = (tmp_path / "w/exp/lstm1/genres").read_text().split()
+    assert genres == GENRES
+
+    products = [path for path in (tmp_path / "w").rglob("*") if path.suffix in {".ark", ".nnet", ".skops"}]
+    made = {path: path.stat().st_mtime_ns for path in products}
+    assert len(made) >= 10
+    second = shell(command(corpus, "w"))
+    assert (second.returncode, second.stdout) == (0, tables)
+    assert {path: path.stat().st_mtime_ns for path in products} == made
+
+
+def test_stages_and_models_can_be_picked(corpus, shell, tmp_path):
+    done = shell(command(corpus, "w", "--stop-stage 1"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "w/data/train/wav.scp").exists()
+    assert not (tmp_path / "w/data/train/feats.scp").exists()
+    assert "stage 2" not in done.stderr
+    unknown = shell(command(corpus, "w", "--models 'lstm9'"))
+    assert unknown.returncode == 1
+    assert "no model 'lstm9'" in unknown.stderr
+
+
+def test_the_first_failure_ends_the_recipe(corpus, shell, tmp_path):
+    assert shell(command(corpus, "w", "--stop-stage 1")).returncode == 0
+    scp = tmp_path / "w/data/train/wav.scp"
+    scp.write_text(scp.read_text().replace("/audio/", "/nowhere/"))
+    done = shell(command(corpus, "w", "--stage 2"))
+    assert done.returncode == 1
+    assert "stage 3" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if "error" in line]
+
+
+@pytest.mark.parametrize("options", ["--nj", "--no-such-option", "--corpus"])
+def test_wrong_options_exit_2(shell, options):
+    assert shell(f"'{RECIPE}/run.sh' {options}").returncode == 2
+
+
+def test_the_papers_configuration_is_the_papers():
+    """Table 3 and section 3.2 of the paper, as printed there."""
+    paper = tomllib.loads((RECIPE / "conf/paper.toml").read_text())
+    assert paper["train-dnn"]["learn-rate"] == 8e-6
+    assert paper["train-dnn"]["max-iters"] == 100
+    lstm = paper["train-lstm"]
+    assert (lstm["learn-rate"], lstm["momentum"], lstm["batch-size"]) == (2e-5, 0.8, 60)
+    assert (lstm["max-iters"], lstm["halving-factor"]) == (50, 0.9)
+    models = [line.split() for line in (RECIPE / "conf/paper.models").read_text().splitlines() if line[:1] != "#"]
+    layers = [[int(n) for flag, n in pairwise(rest) if flag == "--hidden"] for _, _, *rest in models]
+    assert layers == [[1024], [1024, 1024], [512], [1024], [512, 512], [1024, 1024]]
+    assert [rest[-1] for name, command, *rest in models if command == "train-lstm"] == ["800", "1500", "800", "1500"]
