@@ -7,16 +7,72 @@ The fused vector puts the mean scattering vector first: 525 + 24 = 549 numbers.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.files import atomic_output
+from lstmgenre.tables import read_map
+from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
+from lstmgenre.tables.streams import is_pipe, is_standard, split_offset
 
 THRESHOLD = 0.9  # k of equation 14, section 4.2 of the paper
 
 # How far rounding may take a softmax outside [0, 1] before we say that it is none.
 _ROUNDING = 1e-4
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How segment vectors were made: k of equation 14, and whether the mean features come first.
+
+    Kept as JSON beside an archive of vectors (lseg.ark: lseg.json) and in the directory of an SVM that learnt on them.
+    """
+
+    threshold: float = THRESHOLD
+    fuse: bool = False
+
+    def write(self, path: Path) -> None:
+        with atomic_output(path) as stream:
+            json.dump(asdict(self), stream)
+
+    @classmethod
+    def read(cls, path: Path) -> Pooling | None:
+        """None where `path` is not there. Raises FormatError for other content."""
+        if not path.is_file():
+            return None
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            return cls(float(fields["threshold"]), bool(fields["fuse"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise FormatError(f"{path}: not a record of pool-segments ({error}): pool again") from error
+
+    def record(self, wspecifier: str) -> None:
+        """Write it beside the archive that `wspecifier` names, unless that is a pipe."""
+        archive = parse_wspecifier(wspecifier).archive
+        if not _is_stream(archive):
+            self.write(_record_of(archive))
+
+    @classmethod
+    def of_vectors(cls, rspecifier: str) -> Pooling | None:
+        """What is recorded beside the archive of the first vector; None where nothing is."""
+        source = parse_rspecifier(rspecifier)
+        archive = source.rxfilename
+        if source.script and Path(archive).is_file():
+            archive = next(iter(read_map(archive).values()), "")
+        return None if _is_stream(archive) else cls.read(_record_of(split_offset(archive)[0]))
+
+
+def _is_stream(name: str) -> bool:
+    return is_pipe(name) or is_standard(name)
+
+
+def _record_of(archive: str) -> Path:
+    return Path(archive).with_suffix(".json")
 
 
 def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,25 +18,41 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.files import atomic_output
+from lstmgenre.segments import THRESHOLD, Pooling, pool_all
 
 C = 1.0
+
+# What `select` chooses from, in the order of preference among equals: the paper's k and our C come first.
+THRESHOLDS = (THRESHOLD, 0.8, 0.7, 0.6, 0.5, 0.95, 0.99)  # the range of the paper's figure 3
+PENALTIES = (C, 0.1, 0.01, 0.001, 10.0)
 
 
 @dataclass
 class SegmentSvm:
-    """A trained classifier of segment vectors, (dim,) -> genre."""
+    """A trained classifier of segment vectors, (dim,) -> genre; `pooling` is how they were made, where it is known."""
 
     genres: list[str]
     pipeline: Pipeline
+    pooling: Pooling | None = None
 
     @property
     def dim(self) -> int:
         return self.pipeline.n_features_in_
 
     def predict(self, vectors: Mapping[str, np.ndarray]) -> dict[str, str]:
-        """Genre of every segment vector (dim,). Raises ModelError on another dimension than it was trained on."""
+        """Genre of every segment vector (dim,), the one of the largest score. Raises ModelError as `scores` does."""
+        return {utterance: max(scores, key=scores.__getitem__) for utterance, scores in self.scores(vectors).items()}
+
+    def scores(self, vectors: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+        """Decision value of every genre for every segment vector (dim,).
+
+        Of two genres it is the signed distance to the plane between them; of more, how many of the others a genre wins
+        against, less or more a third at most by how clearly, which settles ties. Raises ModelError on another dimension
+        than it was trained on.
+        """
         for utterance, vector in vectors.items():
             if vector.shape != (self.dim,):
                 raise ModelError(
@@ -45,15 +61,23 @@ class SegmentSvm:
                 )
         if not vectors:
             return {}
-        classes = self.pipeline.predict(np.stack(list(vectors.values())))
-        return {utterance: self.genres[k] for utterance, k in zip(vectors, classes, strict=True)}
+        values = self.pipeline.decision_function(np.stack(list(vectors.values())))
+        if values.ndim == 1:  # two genres: scikit-learn gives the value of the second
+            values = np.stack([-values, values], axis=1)
+        genres = [self.genres[k] for k in self.pipeline.classes_]
+        return {
+            utterance: dict(zip(genres, row.tolist(), strict=True))
+            for utterance, row in zip(vectors, values, strict=True)
+        }
 
     def save(self, directory: Path) -> None:
-        """Write svm.skops and genres into `directory`, each whole or not at all."""
+        """Write svm.skops, genres and, where it is known, pooling.json into `directory`, each whole or not at all."""
         with atomic_output(directory / "svm.skops", "wb") as stream:
             skops.io.dump(self.pipeline, stream)
         with atomic_output(directory / "genres") as stream:
             stream.write("".join(f"{genre}\n" for genre in self.genres))
+        if self.pooling:
+            self.pooling.write(directory / "pooling.json")
 
     @classmethod
     def load(cls, directory: Path) -> SegmentSvm:
@@ -71,7 +95,7 @@ class SegmentSvm:
             raise FormatError(f"{model}: damaged or not an SVM of lstmgenre ({error}): train it again") from error
         if not (isinstance(pipeline, Pipeline) and isinstance(pipeline[-1], SVC)):
             raise FormatError(f"{model}: not an SVM of lstmgenre: train it with lstmgenre train-svm")
-        return cls(genres, pipeline)
+        return cls(genres, pipeline, Pooling.read(directory / "pooling.json"))
 
 
 def train(
@@ -100,3 +124,44 @@ def train(
     pipeline = make_pipeline(StandardScaler(), SVC(kernel="linear", C=c))
     pipeline.fit(np.stack(list(vectors.values())), labels)
     return SegmentSvm(genres, pipeline)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A k of equation 14, a C, and how many of `total` tracks they get right in cross-validation."""
+
+    threshold: float
+    c: float
+    correct: int
+    total: int
+
+    def as_toml(self) -> str:
+        """Option defaults for pool-segments and train-svm, to be given as --config."""
+        return (
+            f"# by cross-validation, artists apart: {self.correct} of {self.total} tracks\n"
+            f"[pool-segments]\nthreshold = {self.threshold}\n[train-svm]\nc = {self.c}\n"
+        )
+
+
+def select(
+    data: DataDir,
+    posteriors: Mapping[str, np.ndarray],
+    features: Mapping[str, np.ndarray] | None = None,
+    folds: int = 5,
+    seed: int = 777,
+) -> Iterator[Choice]:
+    """Cross-validate every k of THRESHOLDS with every C of PENALTIES on the training tracks, an artist's in one fold.
+
+    `posteriors` (frames, classes) and, for fused vectors, `features` (frames, dim) of each track of `data`. The paper's
+    values come first, so that max() keeps them among equals. Raises DataError where folds or pooling do.
+    """
+    divisions = data.subset(posteriors).folds(folds, seed)
+    for threshold in THRESHOLDS:
+        vectors = dict(pool_all(posteriors.items(), threshold, features))
+        for c in PENALTIES:
+            correct = 0
+            for training, held_out in divisions:
+                model = train({u: vectors[u] for u in training.utterances}, data.utt2genre, data.genres, c)
+                predicted = model.predict({u: vectors[u] for u in held_out.utterances})
+                correct += sum(data.utt2genre[utterance] == genre for utterance, genre in predicted.items())
+            yield Choice(threshold, c, correct, len(vectors))

@@ -1,4 +1,4 @@
-"""pool-segments and train-svm: from posteriors to a decision per track."""
+"""pool-segments, select-svm and train-svm: from posteriors to a decision per track."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lstmgenre import console
 from lstmgenre.cli.app import Config, app, recorded
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def pool_segments(
     Example: lstmgenre pool-segments scp:exp/lstm/test/post.scp ark,scp:seg.ark,seg.scp --fuse scp:data/test/feats.scp
     """
     from lstmgenre import tables
-    from lstmgenre.segments import pool_all
+    from lstmgenre.segments import Pooling, pool_all
 
     features = tables.open_table(fuse) if fuse else None
     count = 0
@@ -36,7 +37,40 @@ def pool_segments(
         for utterance, vector in pool_all(tables.read_table(posteriors), threshold, features):
             writer.write(utterance, vector)
             count += 1
+    Pooling(threshold, fuse is not None).record(segments)
     logger.info("pooled %d tracks", count)
+
+
+@app.command("select-svm")
+def select_svm(
+    data_dir: Annotated[Path, typer.Argument(metavar="DATA_DIR")],
+    posteriors: Annotated[str, typer.Argument(metavar="POST_RSPECIFIER")],
+    chosen: Annotated[Path, typer.Argument(metavar="TOML")],
+    fuse: Annotated[
+        str | None, typer.Option(metavar="FEATS_RSPECIFIER", help="Put the mean of these features first.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation; an artist is in one of them.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the division into folds.")] = 777,
+) -> None:
+    """Choose k of equation 14 and the SVM's C by cross-validation on training tracks; TOML is for --config.
+
+    Example: lstmgenre select-svm data/train scp:exp/lstm/train/post.scp exp/lstm/lseg/chosen.toml
+    """
+    from lstmgenre import svm, tables
+    from lstmgenre.datadir import DataDir
+    from lstmgenre.files import atomic_output
+
+    data = DataDir.read(data_dir, need=["utt2genre", "utt2spk"])
+    features = tables.open_table(fuse) if fuse else None
+    choices = []
+    with console.progress("select-svm", len(svm.THRESHOLDS) * len(svm.PENALTIES), lambda: len(choices)):
+        for choice in svm.select(data, dict(tables.read_table(posteriors)), features, folds, seed):
+            choices.append(choice)
+    best, fixed = max(choices, key=lambda choice: choice.correct), choices[0]
+    with atomic_output(chosen) as stream:
+        stream.write(best.as_toml())
+    for name, choice in ("chosen", best), ("the paper's", fixed):
+        logger.info("%s: k %g, C %g: %d of %d tracks", name, choice.threshold, choice.c, choice.correct, choice.total)
 
 
 @app.command("train-svm")
@@ -54,9 +88,12 @@ def train_svm(
     """
     from lstmgenre import svm, tables
     from lstmgenre.datadir import DataDir
+    from lstmgenre.segments import Pooling
 
     with recorded(context, svm_dir):
         data = DataDir.read(data_dir, need=["utt2genre"])
         vectors = dict(tables.read_table(segments, "vector"))
-        svm.train(vectors, data.utt2genre, data.genres, c).save(svm_dir)
+        model = svm.train(vectors, data.utt2genre, data.genres, c)
+        model.pooling = Pooling.of_vectors(segments)
+        model.save(svm_dir)
         logger.info("trained on %d tracks; wrote %s", len(vectors), svm_dir / "svm.skops")
