@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lstmgenre import console
 from lstmgenre.cli.app import Config, app, recorded
+
+if TYPE_CHECKING:
+    from lstmgenre.scattering.features import FeatureConfig
 
 logger = logging.getLogger(__name__)
 
@@ -23,25 +26,50 @@ def extract_scat(
     nj: Annotated[int, typer.Option("--nj", min=1, help="Parallel jobs, an archive each.")] = 1,
     quantise: Annotated[bool, typer.Option(help="Round the audio to 16 bits first, as the paper's WAV files.")] = False,
     compress: Annotated[bool, typer.Option(help="Write compressed matrices (8 bits a number).")] = False,
+    bank: Annotated[
+        str, typer.Option(help="paper, kymatio, or a JSON file as scat.json beside the features.")
+    ] = "paper",
+    octaves: Annotated[int, typer.Option(min=1, help="J of the kymatio bank.")] = 13,
+    quality: Annotated[int, typer.Option(min=1, help="Q of the kymatio bank: wavelets per octave.")] = 8,
+    window: Annotated[
+        int | None, typer.Option(min=4, help="T in samples, a power of two. Default: the bank's.")
+    ] = None,
+    sample_rate: Annotated[int | None, typer.Option(min=1, help="In Hz. Default: the bank's.")] = None,
+    renorm: Annotated[bool | None, typer.Option(help="Divide order 2 by order 1. Default: the bank's, on.")] = None,
+    log: Annotated[bool | None, typer.Option(help="Take the logarithm. Default: the bank's, on.")] = None,
     describe: Annotated[bool, typer.Option("--describe", help="Print what each feature is, and end.")] = False,
 ) -> None:
     """Extract the scattering features of DATA_DIR: writes feats.scp, utt2num_frames and utt2dur.
 
     What is done already is not done again. Example: lstmgenre extract-scat data/train --nj 4
     """
-    from lstmgenre.scattering.extract import count_done, extract
-    from lstmgenre.scattering.features import PAPER, ScatteringFeatures, format_paths
+    from lstmgenre.scattering.features import ScatteringFeatures, format_paths
 
+    changes = {"window": window, "sample_rate": sample_rate, "renorm": renorm, "log": log}
+    features = _feature_config(bank, octaves, quality)
+    features = dataclasses.replace(features, **{name: value for name, value in changes.items() if value is not None})
     if describe:
-        typer.echo(format_paths(ScatteringFeatures(PAPER).paths), nl=False)
+        typer.echo(format_paths(ScatteringFeatures(features).paths), nl=False)
         return
     if data_dir is None:
         raise typer.BadParameter("DATA_DIR is missing")
     from lstmgenre.datadir import DataDir
+    from lstmgenre.scattering.extract import count_done, extract
 
     data = DataDir.read(data_dir, need=["wav.scp"])
     with recorded(context, data_dir):
         with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data)):
-            result = extract(data, replace(PAPER, quantise=quantise), jobs=nj, compress=compress)
+            result = extract(data, features, jobs=nj, quantise=quantise, compress=compress)
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
         logger.info("%s: features of %d utterances%s", data_dir, result.done, left_out)
+
+
+def _feature_config(bank: str, octaves: int, quality: int) -> FeatureConfig:
+    from lstmgenre.scattering import record
+    from lstmgenre.scattering.features import PAPER, BankConfig, FeatureConfig
+
+    if bank == "paper":
+        return PAPER
+    if bank == "kymatio":
+        return FeatureConfig(banks=(BankConfig("kymatio", (quality, 1), octaves),))
+    return record.read_file(Path(bank))[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lstmgenre.errors import FormatError, ModelError
+from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.files import atomic_output
 from lstmgenre.scattering.features import FeatureConfig
 from lstmgenre.tables import read_map
@@ -22,12 +22,17 @@ def write(directory: Path, config: FeatureConfig, made_from: str | None = None) 
 def read(directory: Path) -> tuple[FeatureConfig, str | None] | None:
     """Configuration and fingerprint of the features in `directory`, None where nothing is recorded."""
     path = directory / NAME
-    if not path.exists():
-        return None
+    return read_file(path) if path.exists() else None
+
+
+def read_file(path: Path) -> tuple[FeatureConfig, str | None]:
+    """As `read`, of a file that has to be there. Raises DataError if it is not, FormatError if it is no record."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return FeatureConfig.from_json(json.dumps(fields["config"])), fields["made_from"]
-    except (ValueError, KeyError, TypeError, FormatError) as error:
+        return FeatureConfig.from_json(json.dumps(fields["config"])), fields.get("made_from")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
         raise FormatError(f"{path}: not a record of extract-scat ({error}): extract the features again") from error
 
 
