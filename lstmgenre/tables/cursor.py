@@ -2,117 +2,120 @@
 
 from __future__ import annotations
 
-import functools
+import re
 import struct
-from collections.abc import Callable
-from typing import Any, BinaryIO, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables.rules import check_key
 
+_CHUNK = 8192  # bytes read ahead at least: headers and text; arrays are read past the buffer
 _LONGEST_WORD = 4096  # of a key or type token: beyond, this is no archive
+_WORD = re.compile(rb"(\S*)(\s)")
+_INK = re.compile(rb"\S")
 _CUT_OFF = "the file is cut off; make it again"
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _readable(method: Callable[Concatenate[Cursor, P], T]) -> Callable[Concatenate[Cursor, P], T]:
-    """Turn what the system has to say (a disk error, a directory) into a DataError."""
-
-    @functools.wraps(method)
-    def guarded(self: Cursor, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(self, *args, **kwargs)
-        except OSError as error:
-            raise DataError(f"{self.where()}: cannot be read: {error.strerror or error}") from error
-
-    return guarded
 
 
 class Cursor:
-    """Reads forward only, as from a pipe, and counts. `name` and `entry` are for the messages.
+    """Reads a binary stream forward only, as a pipe must be, and counts. `name` and `entry` are for the messages.
 
-    All methods raise FormatError, with the position, where the stream ends too early.
+    It reads ahead: nothing else may read the stream after it. All methods raise FormatError, with the position, where
+    the stream ends too early, and DataError where it cannot be read.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, position: int = 0, entry: str = "") -> None:
-        self.stream, self.name, self.position, self.entry = stream, name, position, entry
-        self._next = b""
+    def __init__(self, stream: Any, name: str, position: int = 0) -> None:
+        self._stream, self._name, self.entry = stream, name, ""
+        self._buffer, self._at, self._start = b"", 0, position  # the buffer starts at byte _start, we are at _at in it
 
     def where(self) -> str:
-        return f"{self.name}: {self.entry}" if self.entry else self.name
+        return f"{self._name}: {self.entry}" if self.entry else self._name
 
     def error(self, message: str) -> FormatError:
-        return FormatError(f"{self.where()}, byte {self.position}: {message}")
-
-    @_readable
-    def byte(self) -> bytes:
-        """The next byte, or b"" at the end."""
-        byte, self._next = self._next or self.stream.read(1), b""
-        self.position += len(byte)
-        return byte
+        return FormatError(f"{self.where()}, byte {self._start + self._at}: {message}")
 
     def at_end(self) -> bool:
         """Whether nothing but white space, which is skipped, is left."""
-        while (byte := self.byte()).isspace():
-            pass
-        self._next = byte
-        self.position -= len(byte)
-        return not byte
+        while not (ink := _INK.search(self._buffer, self._at)):
+            self._at = len(self._buffer)
+            if not self._read_ahead():
+                return True
+        self._at = ink.start()
+        return False
 
-    @_readable
+    def byte(self) -> bytes:
+        """The next byte, or b"" at the end."""
+        if self._at == len(self._buffer) and not self._read_ahead():
+            return b""
+        return self._take(1)
+
     def word(self) -> tuple[bytes, bytes]:
         """The bytes up to the next white space, and that white space."""
-        word: list[bytes] = []
-        read, byte, self._next = self.stream.read, self._next or self.stream.read(1), b""
-        while byte and not byte.isspace() and len(word) < _LONGEST_WORD:
-            word.append(byte)
-            byte = read(1)
-        self.position += len(word) + len(byte)
-        if not byte.isspace():
-            reason = f"ends inside a key or type: {_CUT_OFF}" if not byte else "no key or type: not a Kaldi archive"
-            raise self.error(reason)
-        return b"".join(word), byte
+        while not (word := _WORD.match(self._buffer, self._at)):
+            if len(self._buffer) - self._at > _LONGEST_WORD:
+                raise self.error(f"no key or type within {_LONGEST_WORD} bytes: not a Kaldi archive")
+            if not self._read_ahead():
+                raise self.error(f"ends inside a key or type: {_CUT_OFF}")
+        self._at = word.end()
+        return word[1], word[2]
 
-    @_readable
     def line(self) -> bytes:
         """The rest of the line, with its end."""
-        line = self.stream.readline()
-        self.position += len(line)
-        if not line.endswith(b"\n"):
-            raise self.error(f"the last line has no end: {_CUT_OFF}")
-        return line
+        while (end := self._buffer.find(b"\n", self._at)) < 0:
+            if not self._read_ahead():
+                raise self.error(f"the last line has no end: {_CUT_OFF}")
+        return self._take(end + 1 - self._at)
 
-    @_readable
     def read(self, size: int) -> bytes:
-        data = self.stream.read(size)
-        self.position += len(data)
-        if len(data) < size:
-            raise self.error(f"ends inside a value: {_CUT_OFF}")
-        return data
+        while len(self._buffer) - self._at < size:
+            if not self._read_ahead():
+                raise self.error(f"ends inside a value: {_CUT_OFF}")
+        return self._take(size)
 
-    @_readable
-    def array(self, count: int, dtype: Any) -> np.ndarray:
+    def array(self, count: int, dtype: str | np.dtype) -> np.ndarray:
         """`count` items, straight into a new array."""
         try:
             array = np.empty(count, dtype)
         except (MemoryError, ValueError) as error:
             raise self.error(f"{count} numbers are more than memory holds: a damaged header?") from error
-        done = self.stream.readinto(array.view("u1")) if count else 0  # type: ignore[attr-defined]
-        self.position += done
-        if done < array.nbytes:
-            raise self.error(f"ends {array.nbytes - done} bytes early: {_CUT_OFF}")
+        target = array.view("u1").data
+        ahead = self._take(len(target))
+        target[: len(ahead)] = ahead
+        done = len(ahead)
+        if done < len(target):
+            done += self._guarded(self._stream.readinto, target[done:])
+            self._start += done - len(ahead)
+        if done < len(target):
+            raise self.error(f"ends {len(target) - done} bytes early: {_CUT_OFF}")
         return array
 
     def sized_ints(self, count: int) -> tuple[int, ...]:
         """`count` integers, each after a byte with its size, as Kaldi writes them."""
         fields = struct.unpack("<" + "Bi" * count, self.read(5 * count))
-        if set(fields[::2]) != {4}:
+        if fields[::2] != (4,) * count:
             raise self.error("an integer that is not of 4 bytes")
         return fields[1::2]
+
+    def _take(self, size: int) -> bytes:
+        """Up to `size` bytes of the buffer."""
+        taken = self._buffer[self._at : self._at + size]
+        self._at += len(taken)
+        return taken
+
+    def _read_ahead(self) -> bool:
+        """Have more in the buffer; False at the end of the stream."""
+        rest = self._buffer[self._at :]
+        more = self._guarded(self._stream.read1, max(_CHUNK, len(rest)))
+        self._start += self._at
+        self._buffer, self._at = rest + more, 0
+        return bool(more)
+
+    def _guarded(self, read: Any, argument: Any) -> Any:
+        try:
+            return read(argument)
+        except OSError as error:
+            raise DataError(f"{self.where()}: cannot be read: {error.strerror or error}") from error
 
 
 def read_key(cursor: Cursor) -> tuple[str, bytes]:
