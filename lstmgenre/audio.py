@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
 
 import numpy as np
 import soundfile
@@ -27,7 +26,6 @@ logger = logging.getLogger(__name__)
 SAMPLE_RATE = 22050  # Hz, paper, section 3.1
 
 _BLOCK = 2**20  # frames that are decoded and resampled at once
-_SPOOL_LIMIT = 2**26  # bytes of a pipe that are kept in memory, more go to a temporary file
 _KERNEL_WIDTH = 6  # zero crossings on each side of torchaudio's windowed sinc, its default
 _KERNEL_ROLLOFF = 0.99  # its cutoff as a share of the lower Nyquist frequency, its default
 _KERNEL_LIMIT = 2**26  # elements (256 MB): the kernel of two rates without a common factor takes gigabytes
@@ -54,16 +52,14 @@ def load(
     """
     if not 0 <= (start or 0) < (math.inf if end is None else end) or end == math.inf:
         raise DataError(f"{rxfilename}: a segment from {start} s to {end} s is none: want 0 <= start < end")
-    with _open_seekable(rxfilename) as stream:
+    with _seekable_file(rxfilename) as file:
         try:
-            with soundfile.SoundFile(stream) as sound:
+            with soundfile.SoundFile(file, closefd=False) as sound:
                 mono = _decode(sound, rxfilename, start, end)
                 samples = np.concatenate(list(_resampled(mono, sound.samplerate, sample_rate, rxfilename)))
-        # soundfile wants to be told the sample rate, with a TypeError, of whatever is named *.raw.
-        except (soundfile.SoundFileError, TypeError) as error:
-            reason = getattr(error, "error_string", str(error))
+        except soundfile.LibsndfileError as error:
             raise DataError(
-                f"{rxfilename}: cannot be decoded ({reason}): convert it, or use a pipe that does"
+                f"{rxfilename}: cannot be decoded ({error.error_string}): convert it, or use a pipe that does"
             ) from error
     if not np.isfinite(samples).all():
         second = np.flatnonzero(~np.isfinite(samples))[0] / sample_rate
@@ -76,16 +72,17 @@ def load(
 
 
 @contextmanager
-def _open_seekable(rxfilename: str) -> Iterator[IO[bytes]]:
-    # libsndfile seeks, so a pipe is spooled first; that its command failed is then known before any decoding.
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_LIMIT) as spool:
+def _seekable_file(rxfilename: str) -> Iterator[int]:
+    """A file descriptor: libsndfile would tell of a broken file by tracebacks if it had to read through Python."""
+    with tempfile.SpooledTemporaryFile(max_size=1) as spool:  # makes no file until something is written
         with open_input(rxfilename) as stream:
             if stream.seekable():
-                yield stream
+                yield stream.fileno()
                 return
+            # The whole pipe first, so that it is known whether its command failed before any decoding.
             shutil.copyfileobj(stream, spool)
         spool.seek(0)
-        yield spool
+        yield spool.fileno()
 
 
 def _decode(

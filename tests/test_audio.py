@@ -133,6 +133,18 @@ def test_what_is_not_audio(tmp_path, name, content):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("error")  # pytest makes a warning of what Python would print
+def test_a_broken_header_makes_no_traceback_in_the_decoder(tmp_path):
+    path = tmp_path / "a.aiff"
+    write(path, np.zeros((3000, 2)))
+    content = bytearray(path.read_bytes())
+    assert content[38:42] == b"SSND"
+    content[41] = 0x7F  # libsndfile goes on to seek to where no file is, which Python's files answer with an exception
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.aiff: "):
+        audio.load(str(path))
+
+
 def test_a_file_without_samples(tmp_path):
     with pytest.raises(DataError, match=r"a\.wav: holds no audio"):
         audio.load(write(tmp_path / "a.wav", np.zeros((0, 2))))
