@@ -392,6 +392,11 @@ def test_demo_is_its_seed(tmp_path):
     assert not any(np.array_equal(x, y) for x, y in zip(first, other, strict=True))
 
 
+def test_demo_wants_a_seed_that_is_not_negative(tmp_path):
+    with pytest.raises(DataError, match="seed -1"):
+        demo.prepare(tmp_path, seed=-1)
+
+
 def test_demo_tracks_differ_and_do_not_clip(tiny_demo):
     tracks = [audio.load(path) for split in tiny_demo.values() for path in split.wav_scp.values()]
     assert len({samples[5000:6000].tobytes() for samples in tracks}) == len(tracks)

@@ -50,7 +50,7 @@ def write_data_dir(path: str | os.PathLike[str], tracks: Iterable[Track], genres
         by_id[utterance] = track
     data = DataDir(
         path=Path(path),
-        wav_scp={utterance: _rxfilename(track.path) for utterance, track in by_id.items()},
+        wav_scp={utterance: rxfilename(track.path) for utterance, track in by_id.items()},
         utt2spk={
             utterance: utterance if track.artist is None else slug(track.artist) for utterance, track in by_id.items()
         },
@@ -78,9 +78,10 @@ def _utterance(track: Track) -> str:
     return slug(track.name) if track.artist is None else f"{slug(track.artist)}-{slug(track.name)}"
 
 
-def _rxfilename(path: Path) -> str:
+def rxfilename(path: Path) -> str:
+    """The extended file name of an ordinary file. Raises DataError where it would read as a command or an offset."""
     # A line of wav.scp ends with its path, so spaces and quotes are safe in it, and no shell ever sees them.
-    rxfilename = os.path.abspath(path)
-    if not rxfilename.isprintable() or re.search(r"(\||:\d+|\s)$", rxfilename):
-        raise DataError(f"{rxfilename!r}: Kaldi would not take this for the path of a file: rename it")
-    return rxfilename
+    name = os.path.abspath(path)
+    if not name.isprintable() or re.search(r"(\||:\d+|\s)$", name):
+        raise DataError(f"{name!r}: Kaldi would not take this for the path of a file: rename it")
+    return name

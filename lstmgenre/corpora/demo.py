@@ -21,6 +21,7 @@ from scipy.signal import resample_poly
 from lstmgenre.audio import SAMPLE_RATE
 from lstmgenre.corpora import Track, write_data_dir
 from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,11 @@ def prepare(
 
     The same `seed` gives the same decoded audio. The tracks come in turn as wav, flac, mp3 and ogg, at 44.1 or 22.05
     kHz, in stereo or mono. An artist has two tracks, and no artist is in both train and test.
+
+    Raises DataError for a negative seed.
     """
+    if seed < 0:
+        raise DataError(f"seed {seed}: want 0 or more")
     out = Path(out)
     data = {}
     for split_number, split in enumerate(("train", "test")):
@@ -75,15 +80,15 @@ def prepare(
     return data
 
 
-def _track(genre: str, key: tuple[int, ...], number: int, seconds: tuple[float, float]) -> np.ndarray:
+def _track(genre: str, seeds: tuple[int, ...], number: int, seconds: tuple[float, float]) -> np.ndarray:
     """Two channels of a track at SAMPLE_RATE: the genre, another in the background, and a little noise."""
-    artist_rng = np.random.default_rng([*key, number // _TRACKS_PER_ARTIST])
+    artist_rng = np.random.default_rng([*seeds, number // _TRACKS_PER_ARTIST])
     artist = Artist(
         key=110 * 2 ** artist_rng.uniform(-0.25, 0.25),
         brightness=artist_rng.uniform(0.7, 1.4),
         tempo=artist_rng.uniform(0.85, 1.15),
     )
-    rng = np.random.default_rng([*key, number // _TRACKS_PER_ARTIST, number])
+    rng = np.random.default_rng([*seeds, number // _TRACKS_PER_ARTIST, number])
     length = round(rng.uniform(*seconds) * SAMPLE_RATE)
     others = [other for other in TEXTURES if other != genre]
     foreground = _chords(rng, artist, length, genre) if genre in PAIR else TEXTURES[genre](rng, artist, length)
