@@ -24,7 +24,6 @@ def extract_scat(
     data_dir: Annotated[Path | None, typer.Argument(metavar="DATA_DIR")] = None,
     config: Config = None,
     nj: Annotated[int, typer.Option("--nj", min=1, help="Parallel jobs, an archive each.")] = 1,
-    quantise: Annotated[bool, typer.Option(help="Round the audio to 16 bits first, as the paper's WAV files.")] = False,
     compress: Annotated[bool, typer.Option(help="Write compressed matrices (8 bits a number).")] = False,
     bank: Annotated[
         str, typer.Option(help="paper, kymatio, or a JSON file as scat.json beside the features.")
@@ -35,6 +34,10 @@ def extract_scat(
         int | None, typer.Option(min=4, help="T in samples, a power of two. Default: the bank's.")
     ] = None,
     sample_rate: Annotated[int | None, typer.Option(min=1, help="In Hz. Default: the bank's.")] = None,
+    quantise: Annotated[
+        bool | None,
+        typer.Option(help="Round the audio to 16 bits, as the paper's WAV files. Default: the bank's, off."),
+    ] = None,
     renorm: Annotated[bool | None, typer.Option(help="Divide order 2 by order 1. Default: the bank's, on.")] = None,
     log: Annotated[bool | None, typer.Option(help="Take the logarithm. Default: the bank's, on.")] = None,
     describe: Annotated[bool, typer.Option("--describe", help="Print what each feature is, and end.")] = False,
@@ -45,7 +48,7 @@ def extract_scat(
     """
     from lstmgenre.scattering.features import ScatteringFeatures, format_paths
 
-    changes = {"window": window, "sample_rate": sample_rate, "renorm": renorm, "log": log}
+    changes = {"window": window, "sample_rate": sample_rate, "quantise": quantise, "renorm": renorm, "log": log}
     features = _feature_config(bank, octaves, quality)
     features = dataclasses.replace(features, **{name: value for name, value in changes.items() if value is not None})
     if describe:
@@ -59,7 +62,7 @@ def extract_scat(
     data = DataDir.read(data_dir, need=["wav.scp"])
     with recorded(context, data_dir):
         with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data)):
-            result = extract(data, features, jobs=nj, quantise=quantise, compress=compress)
+            result = extract(data, features, jobs=nj, compress=compress)
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
         logger.info("%s: features of %d utterances%s", data_dir, result.done, left_out)
 
