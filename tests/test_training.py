@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.glibc_rand import Glibc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,11 +20,12 @@ from lstmgenre.nnet1.components import AddShift, AffineTransform, Softmax
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.tables import TableWriter, read_table
 from lstmgenre.training import frames, streams
-from lstmgenre.training.examples import Example, Examples
+from lstmgenre.training.examples import Example, Examples, read_ahead
 from lstmgenre.training.frames import FrameOptions
 from lstmgenre.training.schedule import Decay, Newbob, Schedule
 from lstmgenre.training.streams import StreamOptions
 from lstmgenre.training.trainer import train
+from tests.glibc_rand import Glibc
 
 DATA = Path(__file__).parent / "data" / "kaldi_nnet1"
 RUNS = list(csv.DictReader((DATA / "runs.tsv").open(), delimiter="\t"))
@@ -449,10 +449,20 @@ def test_examples_take_posteriors_arrays_and_weights():
         Example.of("a", x[:0], 0, 2)
 
 
-def test_reading_ahead_stops_at_an_error_of_the_archive(archive):
-    def broken():
-        yield from toy(30)
+def test_reading_ahead_keeps_the_order_and_stops_with_the_reader_or_the_source():
+    taken: list[int] = []
+
+    def source():
+        for k in range(100):
+            taken.append(k)
+            yield k
         raise DataError("the archive ends")
 
     with pytest.raises(DataError, match="the archive ends"):
-        streams.train_epoch(init.lstm(7, [4], [5], 3, seed=1), broken(), StreamOptions(num_streams=1))
+        list(read_ahead(source(), depth=7))
+    assert taken == list(range(100))
+    taken.clear()
+    reading = read_ahead(source(), depth=7)
+    assert [next(reading) for _ in range(5)] == [0, 1, 2, 3, 4]
+    reading.close()
+    assert len(taken) <= 13

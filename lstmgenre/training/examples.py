@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -137,21 +138,21 @@ class Examples:
             )
 
 
-def read_ahead(examples: Iterable[Example], feature_transform: Nnet | None) -> Iterator[Example]:
-    """The examples, their features transformed, each made by another thread while the one before is in use."""
-    return _one_ahead(_transformed(example, feature_transform) for example in examples)
-
-
 @torch.no_grad()
-def _transformed(example: Example, feature_transform: Nnet | None) -> Example:
+def transformed(example: Example, feature_transform: Nnet | None) -> Example:
+    """The example with its features as the networks see them."""
     if feature_transform is None:
         return example
     return example._replace(features=feature_transform(example.features)[0])
 
 
-def _one_ahead(items: Iterator[T]) -> Iterator[T]:
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        upcoming = reader.submit(next, items, None)
-        while (item := upcoming.result()) is not None:
-            upcoming = reader.submit(next, items, None)
+def read_ahead(items: Iterator[T], depth: int) -> Iterator[T]:
+    """The items, up to `depth` of them made by another thread while the one before is in use."""
+    reader = ThreadPoolExecutor(max_workers=1)
+    try:
+        upcoming = deque(reader.submit(next, items, None) for _ in range(depth))
+        while (item := upcoming.popleft().result()) is not None:
+            upcoming.append(reader.submit(next, items, None))
             yield item
+    finally:
+        reader.shutdown(cancel_futures=True)

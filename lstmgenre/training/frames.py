@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from lstmgenre.errors import DataError
 from lstmgenre.nnet1.nnet import Nnet
-from lstmgenre.training.examples import Example, read_ahead
+from lstmgenre.training.examples import Example, read_ahead, transformed
 from lstmgenre.training.objective import Xent
 from lstmgenre.training.sgd import Sgd, SgdOptions
+
+Minibatch = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,37 +66,44 @@ def _device(nnet: Nnet) -> torch.device:
 
 def _minibatches(
     examples: Iterable[Example], options: FrameOptions, feature_transform: Nnet | None, randomize: bool
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Whole utterances fill a buffer until it has more than randomizer_size frames; it is shuffled and handed out;
-    the rest, less than a minibatch, opens the next buffer.
+) -> Iterator[Minibatch]:
+    """Features, targets and weights of minibatch_size frames; a buffer of them ahead, so that reading goes on."""
+    batches = _shuffled(examples, options, feature_transform, randomize)
+    return read_ahead(batches, depth=1 + options.randomizer_size // options.minibatch_size)
+
+
+def _shuffled(
+    examples: Iterable[Example], options: FrameOptions, feature_transform: Nnet | None, randomize: bool
+) -> Iterator[Minibatch]:
+    """Whole utterances fill a buffer until it has more than randomizer_size frames; it is shuffled and handed out; the
+    rest, less than a minibatch, opens the next buffer.
     """
-    size = options.minibatch_size
-    shuffled = _permutations(options.randomizer_seed) if randomize else torch.arange
-    source = read_ahead(examples, feature_transform)
-    rest: list[tuple[Tensor, ...]] = []
-    total = used = 0
-    while True:
-        parts, frames = rest, sum(len(part[0]) for part in rest)
-        for example in source:
-            keep = example.weights > 0
-            parts.append(tuple(part if keep.all() else part[keep] for part in example[1:]))
-            frames += len(parts[-1][0])
-            total += len(parts[-1][0])
-            if frames > options.randomizer_size:
-                break
-        else:
-            if frames < size:
-                break
-        buffer = tuple(torch.cat(columns) for columns in zip(*parts, strict=True))
-        order = shuffled(frames)
-        for start in range(0, frames - size + 1, size):
-            chosen = order[start : start + size]
-            yield buffer[0][chosen], buffer[1][chosen], buffer[2][chosen]
-        used += frames // size * size
-        left = order[frames // size * size :]
-        rest = [tuple(part[left] for part in buffer)]
-    if not used:
-        raise DataError(f"{total} frames of weight over 0 are fewer than a minibatch of {size}")
+    shuffle = _permutations(options.randomizer_seed) if randomize else torch.arange
+    parts: list[Minibatch] = []
+    buffered = total = 0
+    for example in examples:
+        _, *columns = transformed(example, feature_transform)
+        features, targets, weights = (column[example.weights > 0] for column in columns)
+        parts.append((features, targets, weights))
+        buffered += len(weights)
+        total += len(weights)
+        if buffered > options.randomizer_size:
+            parts = [(yield from _hand_out(parts, shuffle(buffered), options.minibatch_size))]
+            buffered = len(parts[0][0])
+    if total < options.minibatch_size:
+        raise DataError(f"{total} frames of weight over 0 are fewer than a minibatch of {options.minibatch_size}")
+    yield from _hand_out(parts, shuffle(buffered), options.minibatch_size)
+
+
+def _hand_out(parts: list[Minibatch], order: Tensor, size: int) -> Generator[Minibatch, None, Minibatch]:
+    """Minibatches of the frames in this order; returns what remains."""
+    features, targets, weights = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    whole = len(order) // size * size
+    for start in range(0, whole, size):
+        chosen = order[start : start + size]
+        yield features[chosen], targets[chosen], weights[chosen]
+    rest = order[whole:]
+    return features[rest], targets[rest], weights[rest]
 
 
 def _permutations(seed: int) -> Callable[[int], Tensor]:

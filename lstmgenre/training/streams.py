@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lstmgenre.errors import DataError
 from lstmgenre.nnet1.nnet import Nnet, NnetState
-from lstmgenre.training.examples import Example, read_ahead
+from lstmgenre.training.examples import Example, read_ahead, transformed
 from lstmgenre.training.objective import Xent
 from lstmgenre.training.sgd import Sgd, SgdOptions
 
@@ -73,7 +73,8 @@ def _epoch(
     device = next(nnet.parameters()).device
     loss = Xent()
     state: NnetState = []
-    for chunk in chunks(read_ahead(examples, feature_transform), options):
+    source = (transformed(example, feature_transform) for example in examples)
+    for chunk in read_ahead(chunks(source, options), depth=2):
         features, targets, weights, previous = (part.to(device) for part in chunk)
         state = [(_carry(cell, previous), _carry(recurrent, previous)) for cell, recurrent in state]
         logits, state = nnet.logits(features, state)
