@@ -10,6 +10,24 @@
     svm          segment vectors                                       -> a genre a track
     scoring      posteriors and genres                                 -> accuracies and confusions
     report       the scores of experiments                             -> the paper's tables
+    bundle       a trained system in one directory, an audio file      -> its genre
 
-below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (shards), console (what a person sees).
+below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (shards), console (what a person
+sees). `load` is the way from a bundle to the genres of audio files.
 """
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstmgenre.bundle import Bundle
+
+
+def load(directory: str | os.PathLike[str]) -> Bundle:
+    """The system that `lstmgenre bundle` packed: `load("exp/bundle").predict("song.mp3").genre`."""
+    from lstmgenre.bundle import Bundle  # brings in torch and scikit-learn
+
+    return Bundle.load(Path(directory))

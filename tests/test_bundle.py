@@ -1,0 +1,236 @@
+"""Bundles: what predict says of a file is what the pipeline says of it; strangers' files do no harm."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import lstmgenre
+from lstmgenre import bundle, scoring, svm
+from lstmgenre.corpora import Track, write_data_dir
+from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError, FormatError, ModelError
+from lstmgenre.nnet1 import init
+from lstmgenre.posteriors import Forward
+from lstmgenre.scattering.extract import extract
+from lstmgenre.scattering.features import BankConfig, FeatureConfig
+from lstmgenre.segments import Pooling, pool_all
+from lstmgenre.tables import TableWriter, open_table, read_table
+from lstmgenre.training import experiment
+from lstmgenre.training.schedule import Decay
+from lstmgenre.training.streams import StreamOptions
+from lstmgenre.training.trainer import train
+
+# Sample rates that need resampling, and rounding to 16 bits that a float file feels.
+CONFIG = FeatureConfig(sample_rate=4000, window=256, banks=(BankConfig("scatnet", (1, 1)),), quantise=True)
+GENRES = ["high", "low", "middle"]
+DELAY = 2
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """data/ and exp/lstm with its SVMs, of two-second tones that are high, low or in the middle."""
+    root = tmp_path_factory.mktemp("trained")
+    rng = np.random.default_rng(3)
+    tracks = []
+    for k in range(18):
+        genre = GENRES[k % 3]
+        tone = np.sin(np.arange(16000) * {"high": 0.9, "middle": 0.3, "low": 0.1}[genre]) * 0.3
+        path = root / f"{genre} {k}.wav"
+        soundfile.write(path, tone + rng.normal(size=16000) * 0.05, 8000, subtype="FLOAT")
+        tracks.append(Track(genre, f"artist{k // 3}{genre}", str(k), path))
+    write_data_dir(root / "data", tracks, GENRES)
+    extract(DataDir.read(root / "data"), CONFIG)
+    data, exp = DataDir.read(root / "data"), root / "exp" / "lstm"
+    run = experiment.set_up(exp, data)
+    nnet = init.lstm(run.input_dim, [6], [8], 3, 777, 0.1, 5.0)
+    options = StreamOptions(learn_rate=0.01, momentum=0.5, num_streams=4, batch_size=20, targets_delay=DELAY)
+    list(train(nnet, run.train, run.cv, exp, options, Decay(max_iters=3), run.transform))
+    features = f"scp:{root}/data/feats.scp"
+    with TableWriter(f"ark,scp:{exp}/post.ark,{exp}/post.scp") as posteriors:
+        for utterance, matrix in Forward.load(exp)(read_table(features)):
+            posteriors.write(utterance, matrix)
+    report = scoring.Report(GENRES)
+    for name, pooling in (("lseg", Pooling(0.9)), ("fseg", Pooling(0.6, fuse=True))):
+        vectors = f"ark,scp:{exp}/{name}.ark,{exp}/{name}.scp"
+        with TableWriter(vectors, "vector") as writer:
+            fused = open_table(features) if pooling.fuse else None
+            for utterance, vector in pool_all(read_table(f"scp:{exp}/post.scp"), pooling.threshold, fused):
+                writer.write(utterance, vector)
+        pooling.record(vectors)
+        model = svm.train(dict(read_table(f"scp:{exp}/{name}.scp", "vector")), data.utt2genre, GENRES)
+        model.pooling = Pooling.of_vectors(f"scp:{exp}/{name}.scp")
+        model.save(exp / name)
+        report.add_tracks(name, model.predict(dict(read_table(f"scp:{exp}/{name}.scp", "vector"))), data.utt2genre)
+    (exp / "test").mkdir()
+    (exp / "test/score.json").write_text(json.dumps(report.as_dict()))
+    return root
+
+
+@pytest.fixture
+def packed(trained, tmp_path):
+    bundle.pack([trained / "exp/lstm"], "fseg", tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.mark.parametrize("name", ["lseg", "fseg"])
+def test_a_prediction_from_audio_is_the_pipelines(trained, tmp_path, name):
+    data, exp = DataDir.read(trained / "data"), trained / "exp/lstm"
+    bundle.pack([exp], name, tmp_path / "bundle")
+    system = lstmgenre.load(tmp_path / "bundle")
+    vectors = dict(read_table(f"scp:{exp}/{name}.scp", "vector"))
+    expected = svm.SegmentSvm.load(exp / name).scores(vectors)
+    posteriors = open_table(f"scp:{exp}/post.scp")
+    for utterance, audio in data.wav_scp.items():
+        prediction = system.predict(audio)
+        assert prediction.scores == pytest.approx(expected[utterance], abs=1e-5)
+        assert prediction.genre == max(prediction.scores, key=prediction.scores.get)
+        heard = [GENRES[k] for k in posteriors[utterance][DELAY:].argmax(axis=1)]
+        hop = CONFIG.window / 2 / CONFIG.sample_rate
+        said = [span.genre for span in prediction.timeline for _ in range(round((span.end - span.start) / hop))]
+        assert said == heard
+        assert prediction.timeline[0].start == 0
+        assert all(a.end == b.start and a.genre != b.genre for a, b in pairwise(prediction.timeline))
+
+
+def test_the_features_are_bit_for_bit_those_of_extract_scat(trained, packed, monkeypatch):
+    seen = {}
+
+    def spy(posteriors, threshold, features):
+        seen.update(features)
+        return pool_all(posteriors, threshold, features)
+
+    monkeypatch.setattr(bundle, "pool_all", spy)
+    system, data = lstmgenre.load(packed), DataDir.read(trained / "data")
+    for utterance, matrix in read_table(f"scp:{trained}/data/feats.scp"):
+        system.predict(data.wav_scp[utterance])
+        np.testing.assert_array_equal(seen[data.wav_scp[utterance]], matrix)
+
+
+def test_the_held_out_loss_chooses_the_experiment_and_not_the_test_score(trained, tmp_path):
+    for name, loss, accuracy in (("a", 0.5, 0.9), ("b", 0.2, 0.1), ("c", 0.3, 1.0)):
+        shutil.copytree(trained / "exp/lstm", tmp_path / name)
+        training = json.loads((tmp_path / name / "training.json").read_text())
+        training["epochs"][-1] |= {"cv_loss": loss, "accepted": True}
+        (tmp_path / name / "training.json").write_text(json.dumps(training))
+        (tmp_path / name / "test/score.json").write_text(json.dumps({"tracks": {}, "accuracy": accuracy}))
+    assert bundle.pack([tmp_path / name for name in "abc"], "lseg", tmp_path / "out") == tmp_path / "b"
+
+
+def test_a_rejected_last_epoch_does_not_count(trained, tmp_path):
+    epochs = [
+        {"cv_loss": 3.0, "accepted": True},
+        {"cv_loss": 1.0, "accepted": True},
+        {"cv_loss": 0.1, "accepted": False},
+    ]
+    (tmp_path / "training.json").write_text(json.dumps({"epochs": epochs}))
+    assert bundle.held_out_loss(tmp_path) == 1.0
+
+
+def test_the_card_says_what_is_recorded(trained, tmp_path):
+    exp = tmp_path / "lstm"
+    shutil.copytree(trained / "exp/lstm", exp)
+    card = bundle.model_card(exp, exp / "fseg")
+    score = json.loads((exp / "test/score.json").read_text())["tracks"]["fseg"]
+    for words in ("high, low, middle", "audio rounded to 16 bits", "share above 0.6", "the mean feature vector"):
+        assert words in card
+    assert f"{score['correct']} of 18 tracks" in card
+    assert f"| low | 6 | {score['confusion'][1][1]} |" in card
+    held_out = len((exp / "cv.scp").read_text().splitlines())
+    assert f"learnt from {18 - held_out} tracks" in card
+    assert "mean feature vector" not in bundle.model_card(exp, exp / "lseg")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["final.nnet", "final.feature_transform", "scat.json", "training.json", "fseg/svm.skops", "fseg/pooling.json"],
+)
+@pytest.mark.parametrize("damage", ["missing", "nonsense"])
+def test_what_is_incomplete_or_damaged_makes_no_bundle(trained, tmp_path, name, damage):
+    exp = tmp_path / "lstm"
+    shutil.copytree(trained / "exp/lstm", exp)
+    (exp / name).unlink() if damage == "missing" else (exp / name).write_text("[1]")
+    (tmp_path / "out").mkdir()
+    with pytest.raises((DataError, FormatError), match=Path(name).name):
+        bundle.pack([exp], "fseg", tmp_path / "out" / "bundle")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_bundle_replaces_a_bundle_and_nothing_else(trained, packed, tmp_path):
+    before = (packed / "svm.skops").read_bytes()
+    bundle.pack([trained / "exp/lstm"], "lseg", packed)
+    assert (packed / "svm.skops").read_bytes() != before
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary").write_text("dear")
+    with pytest.raises(DataError, match="no bundle"):
+        bundle.pack([trained / "exp/lstm"], "lseg", tmp_path / "mine")
+    assert (tmp_path / "mine" / "diary").read_text() == "dear"
+
+
+def test_parts_of_different_systems_are_refused(trained, packed):
+    init.lstm(5, [6], [8], 4, 777, 0.1, 5.0).write(packed / "final.nnet")
+    with pytest.raises(ModelError, match="3 genres for a network with 4 outputs"):
+        lstmgenre.load(packed)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was loaded",))
+
+
+@pytest.mark.parametrize("name", ["svm.skops", "final.nnet", "final.feature_transform", "scat.json", "pooling.json"])
+def test_a_pickle_in_a_bundle_is_an_error_and_is_not_loaded(packed, name):
+    (packed / name).write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(FormatError, match=name):
+        lstmgenre.load(packed)
+
+
+def test_importing_the_package_is_light():
+    code = "import sys, lstmgenre; sys.exit(bool({'numpy', 'torch', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_predict_serves_what_it_can_and_names_the_rest(trained, packed, shell, tmp_path):
+    shutil.copy(next(trained.glob("low *.wav")), tmp_path / "a song.wav")
+    soundfile.write(tmp_path / "short.wav", np.zeros(100), 8000)
+    (tmp_path / "noise.mp3").write_text("not audio")
+    shutil.copy(tmp_path / "a song.wav", tmp_path / "touch ran |")
+    done = shell("lstmgenre predict bundle short.wav noise.mp3 gone.ogg 'touch ran |' . 'a song.wav' --json --timeline")
+    assert done.returncode == 1
+    (served,) = json.loads(done.stdout)
+    prediction = lstmgenre.load(packed).predict(tmp_path / "a song.wav")
+    assert served == {"file": "a song.wav", **json.loads(json.dumps(prediction.as_dict()))}
+    errors = done.stderr.splitlines()
+    assert len(errors) == 5
+    for error, name in zip(errors, ["short.wav", "noise.mp3", "gone.ogg", "touch ran |", str(tmp_path)], strict=True):
+        assert name in error
+        assert error.startswith("lstmgenre: error: ")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_predict_for_a_person(packed, shell, trained):
+    song = next(trained.glob("low *.wav"))
+    done = shell(f"lstmgenre predict bundle '{song}' --timeline")
+    prediction = lstmgenre.load(packed).predict(song)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{song}: {prediction.genre} ({prediction.genre} ")
+    assert len(lines) == 1 + len(prediction.timeline)
+    assert lines[1].startswith("  0:00.0 - 0:0")
+
+
+def test_bundling_on_the_command_line(trained, shell, tmp_path):
+    done = shell(
+        f"lstmgenre bundle '{trained}/exp/lstm' out --svm lseg && lstmgenre bundle '{trained}/exp/lstm' out --svm x"
+    )
+    assert done.returncode == 1
+    assert "train-svm" in done.stderr.splitlines()[-1]
+    assert lstmgenre.load(tmp_path / "out").svm.dim == 12
