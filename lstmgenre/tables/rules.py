@@ -26,9 +26,19 @@ def check_key(key: str) -> str:
 
 
 def is_finite(value: Any, kind: Kind) -> bool:
+    if kind in ("matrix", "vector"):
+        return _all_finite(value)
     if kind == "posterior":
         return all(math.isfinite(weight) for frame in value for _, weight in frame)
-    return kind not in ("matrix", "vector", "float") or bool(np.isfinite(value).all())
+    return kind != "float" or math.isfinite(value)
+
+
+def _all_finite(array: np.ndarray) -> bool:
+    # Read as integers, what is infinite or no number is above all finite numbers of its sign: of the positive ones as
+    # signed integers, of the negative ones as unsigned. This makes no copy and takes half of what np.isfinite does.
+    signed = np.maximum.reduce(array.view(np.int32), axis=None, initial=0)
+    unsigned = np.maximum.reduce(array.view(np.uint32), axis=None, initial=0)
+    return bool(signed < 0x7F800000 and unsigned < 0xFF800000)
 
 
 def as_float32(array: np.ndarray) -> np.ndarray:
