@@ -9,6 +9,7 @@
     segments     posteriors, and features to fuse with                 -> one vector a track
     svm          segment vectors                                       -> a genre a track
     scoring      posteriors and genres                                 -> accuracies and confusions
+    baselines    features, or audio                                    -> what the paper's systems have to beat
     report       the scores of experiments                             -> the paper's tables
     bundle       a trained system in one directory, an audio file      -> its genre
 

@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 
 from lstmgenre import console
-from lstmgenre.cli import bundles, data, features, nets, scores, segments  # noqa: F401 (each registers its commands)
+from lstmgenre.cli import baselines, bundles, data, features, nets, scores, segments  # noqa: F401 (register commands)
 from lstmgenre.cli.app import app
 from lstmgenre.errors import LstmGenreError
 
