@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import string
 from collections.abc import Callable, Iterator, Mapping
 
 from lstmgenre.errors import DataError, FormatError
@@ -14,8 +15,11 @@ from lstmgenre.tables.streams import open_input
 def numbered_lines(rxfilename: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
     """Yield (`file: line N`, line with its end)."""
     with open_input(os.fspath(rxfilename)) as stream:
-        for number, line in enumerate(stream, 1):
-            yield f"{rxfilename or '-'}: line {number}", line
+        try:
+            for number, line in enumerate(stream, 1):
+                yield f"{rxfilename or '-'}: line {number}", line
+        except OSError as error:
+            raise DataError(f"{rxfilename or '-'}: cannot be read: {error.strerror or error}") from error
 
 
 def parse_line(line: bytes, where: str) -> tuple[str, str]:
@@ -26,7 +30,7 @@ def parse_line(line: bytes, where: str) -> tuple[str, str]:
     if len(words) < 2:
         raise FormatError(f"{where}: {'a key without a value' if words else 'an empty line'}; write KEY VALUE")
     try:
-        key, value = words[0].decode("utf-8"), words[1].decode("utf-8").rstrip()
+        key, value = words[0].decode("utf-8"), words[1].rstrip().decode("utf-8")
     except UnicodeDecodeError as error:
         raise FormatError(f"{where}: not UTF-8 (byte {error.object[error.start]:#04x}); convert the file") from error
     try:
@@ -64,6 +68,8 @@ def write_map(path: str | os.PathLike[str], mapping: Mapping[str, str]) -> None:
     with atomic_output(path) as stream:
         for key in sorted(mapping):
             value = str(mapping[key])
-            if not value.strip() or "\n" in value:
-                raise DataError(f"{os.fspath(path)}: {key}: the value {value!r} must be one line and not empty")
+            if not value or "\n" in value or value != value.strip(string.whitespace):
+                raise DataError(
+                    f"{os.fspath(path)}: {key}: {value!r} must be one line, not empty, no space at its ends"
+                )
             stream.write(f"{check_key(key)} {value}\n")

@@ -56,7 +56,7 @@ def open_table(rspecifier: str, kind: Kind = "matrix") -> Table:
 Loaders = Generator[Callable[[], Entry], None, None]
 
 
-def _entries(spec: Rspecifier, loaders: Loaders, same_columns: bool) -> Iterator[Entry]:
+def _entries(spec: Rspecifier, loaders: Loaders, same_columns: bool) -> Generator[Entry, None, None]:
     """What each loader gives, checked; with the option `p`, what fails is skipped."""
     check = _Checks(spec, same_columns)
     for load in loaders:
@@ -101,7 +101,7 @@ class _Archive(Table):
 class _SortedArchive(Table):
     """Holds the last entry read. It knows neither its length nor its keys."""
 
-    def __init__(self, name: str, entries: Iterator[Entry]) -> None:
+    def __init__(self, name: str, entries: Generator[Entry, None, None]) -> None:
         self._name, self._entries = name, entries
         self._asked = ""
         self._key, self._value = "", None
@@ -121,6 +121,9 @@ class _SortedArchive(Table):
 
     def __len__(self) -> int:
         raise self._unordered("its length is asked for")
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._entries.close()
 
     def _unordered(self, what: str) -> DataError:
         return DataError(f"{self._name}: read with the option cs, but {what}; drop cs")

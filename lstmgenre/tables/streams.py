@@ -139,7 +139,7 @@ def _running(
     command: str, stdin: int | None = None, stdout: int | None = None
 ) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
     """Run `command`; yield its process and a function that says how it failed ("" where it did not)."""
-    if os.environ.get(NO_PIPES) == "1":
+    if os.environ.get(NO_PIPES, "0") not in ("", "0"):
         raise DataError(f"'{command}': commands are forbidden here (--no-pipes or {NO_PIPES}=1); use a plain file")
     with tempfile.TemporaryFile() as stderr:
         try:
