@@ -206,6 +206,11 @@ class Report:
                 raise DataError(f"{utterance}: {name} says {genre!r}, which is not among {', '.join(self.genres)}")
             score.predictions[utterance] = genre
 
+    @property
+    def truth(self) -> dict[str, str]:
+        """The genre of every track that a system was scored on."""
+        return {utterance: genre for score in self.tracks.values() for utterance, genre in score.truth.items()}
+
     def missing(self, utt2genre: Mapping[str, str]) -> dict[str, list[str]]:
         """Per system the labelled tracks that it was not scored on, where there are any."""
         missing = {name: sorted(set(utt2genre) - set(score.predictions)) for name, score in self.tracks.items()}
@@ -214,7 +219,7 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         return {
             "genres": list(self.genres),
-            "truth": {u: g for score in self.tracks.values() for u, g in sorted(score.truth.items())},
+            "truth": dict(sorted(self.truth.items())),
             "frames": self.frames.as_dict() if self.frames else None,
             "tracks": {name: score.as_dict() for name, score in self.tracks.items()},
         }

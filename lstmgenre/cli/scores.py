@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Json, app
+from lstmgenre.cli.app import Json, app, recorded
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +59,41 @@ def score(
 
 @app.command("report")
 def report(
+    context: typer.Context,
     exp_root: Annotated[Path, typer.Argument(metavar="EXP_ROOT")],
+    out_dir: Annotated[
+        Path | None, typer.Argument(metavar="[OUT_DIR]", help="Write RESULTS.md, plots, ... here.")
+    ] = None,
     split: Annotated[str, typer.Option(help="The test set whose scores to show.")] = "test",
+    train_data: Annotated[
+        Path | None, typer.Option(metavar="DATA_DIR", help="Default: what the first network was trained on.")
+    ] = None,
+    test_data: Annotated[
+        Path | None, typer.Option(metavar="DATA_DIR", help="Default: SPLIT beside the training data.")
+    ] = None,
+    beside: Annotated[
+        Path | None, typer.Option(metavar="EXP_ROOT", help="The same systems on another split, to show beside.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print Tables 2 and 4 of the paper from the experiments below EXP_ROOT.
+    """Print Tables 2 and 4 of the paper from the experiments below EXP_ROOT; with OUT_DIR write the whole report.
 
-    Example: lstmgenre report exp
+    That is RESULTS.md and report.html with tables, intervals, significance tests and plots; tables as CSV and JSON.
+    Example: lstmgenre report exp exp/report
     """
-    from lstmgenre.report import read_experiments, table2, table4
+    from lstmgenre.report.experiments import read_experiments
+    from lstmgenre.report.results import table2, table4
 
     experiments = read_experiments(exp_root, split)
-    console.emit(f"{table2(experiments)}\n\n{table4(experiments)}", [vars(e) for e in experiments], as_json)
+    accuracies = [table for table in (table2(experiments), table4(experiments)) if table.rows]
+    if out_dir:
+        from lstmgenre.report.writing import write
+
+        with recorded(context, out_dir):
+            write(exp_root, out_dir, split, train_data=train_data, test_data=test_data, beside=beside)
+            logger.info("wrote %s and report.html", out_dir / "RESULTS.md")
+    console.emit(
+        "\n\n".join(table.as_text() for table in accuracies),
+        {table.name: table.as_table().records for table in accuracies},
+        as_json,
+    )

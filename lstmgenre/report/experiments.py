@@ -1,0 +1,142 @@
+"""What a recipe left below EXP_ROOT: networks with their scores and learning curves, baselines, and what was run.
+
+An experiment is a directory EXP_ROOT/NAME with SPLIT/score.json (from `lstmgenre score --json`). With a final.nnet it
+is a network, without one a baseline.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.nnet1.components import AffineTransform, LstmProjected
+from lstmgenre.nnet1.nnet import Nnet
+from lstmgenre.scoring import MAJORITY_VOTE, Report
+from lstmgenre.tables import read_table
+from lstmgenre.training.trainer import Epoch
+
+T = TypeVar("T")
+
+# The names under which the recipe trains the SVMs on LSTM and fused segment features, and on cross-fitted ones.
+LSEG, FSEG, LSEG_CF, FSEG_CF = "lseg", "fseg", "lseg_cf", "fseg_cf"
+
+_BASELINES = {
+    "majority": "majority class",
+    "mfcc_svm": "MFCC mean and deviation + SVM",
+    "scat_svm": "mean scattering + SVM",
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A network or a baseline, and its scores on a test set."""
+
+    directory: Path
+    label: str  # as the paper writes it: baseline-DNN1(525-1024-6)
+    score: Report
+    layers: str = ""  # as the paper writes them: 525-512-6; of a baseline none
+    recurrent: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    def posteriors(self, split: str) -> dict[str, np.ndarray]:
+        """Posteriors (frames, C) by utterance, of EXP/SPLIT/post.scp. Raises DataError where they are not there."""
+        return dict(read_table(f"scp:{self.directory / split / 'post.scp'}"))
+
+    def curve(self) -> list[Epoch]:
+        """The epochs of training in EXP/training.json, [] where that is not there."""
+        path = self.directory / "training.json"
+        if not path.exists():
+            return []
+        return _read(path, lambda record: [Epoch(**epoch) for epoch in record["epochs"]], "train again")
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether segment classifiers were trained on its posteriors."""
+        return self.recurrent or bool(self.layers and self.score.tracks.keys() - {MAJORITY_VOTE})
+
+
+def read_experiments(root: Path, split: str = "test") -> list[Experiment]:
+    """The experiments below `root` that were scored on `split`: DNNs, then LSTMs, then baselines, each by name.
+
+    Raises DataError if there is none, FormatError for scores that cannot be read.
+    """
+    paths = sorted(root.glob(f"*/{split}/score.json"))
+    if not paths:
+        raise DataError(f"{root}: no */{split}/score.json below it: run the recipe to its scoring stage first")
+    experiments = []
+    for path in paths:
+        directory, score = path.parent.parent, _read(path, _score, "score again")
+        if not (directory / "final.nnet").exists():
+            experiments.append(Experiment(directory, _BASELINES.get(directory.name, directory.name), score))
+            continue
+        layers, recurrent = _architecture(directory / "final.nnet")
+        dnns = sum(bool(e.layers) and not e.recurrent for e in experiments)
+        model = "LSTM" if recurrent else f"baseline-DNN{dnns + 1}"
+        experiments.append(Experiment(directory, f"{model}({layers})", score, layers, recurrent))
+    return sorted(experiments, key=lambda e: (not e.layers, e.recurrent))
+
+
+def _score(record: dict[str, Any]) -> Report:
+    score = Report.from_dict(record)
+    if not score.truth:
+        raise DataError("no track was scored")
+    return score
+
+
+def _architecture(path: Path) -> tuple[str, bool]:
+    nnet = Nnet.read(path)
+    layers = [c for c in nnet.components if isinstance(c, (AffineTransform, LstmProjected))]
+    sizes = "-".join(str(size) for size in (nnet.input_dim, *(layer.output_dim for layer in layers)))
+    return sizes, any(isinstance(layer, LstmProjected) for layer in layers)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command that wrote into a directory, from the record it keeps there; `seconds` is None if it did not end."""
+
+    directory: Path
+    name: str  # train-lstm
+    command: str  # with all its arguments
+    data_dir: Path | None
+    seed: int | None
+    versions: dict[str, str]
+    started: str
+    seconds: float | None
+
+
+def read_runs(directories: Iterable[Path]) -> list[Run]:
+    """What was run in these directories and those right below them, in the order of time."""
+    records = {path for d in directories for pattern in ("log/*.json", "*/log/*.json") for path in d.glob(pattern)}
+    runs = [_read(path, partial(_run, path), "delete it, or run the command again") for path in records]
+    return sorted(runs, key=lambda run: (run.started, run.directory))
+
+
+def _run(path: Path, record: dict[str, Any]) -> Run:
+    data_dir = record["options"].get("data_dir")
+    return Run(
+        directory=path.parent.parent,
+        name=path.stem,
+        command=record["command"],
+        data_dir=Path(data_dir) if data_dir else None,
+        seed=record["options"].get("seed"),
+        versions=dict(record["versions"]),
+        started=record["started"],
+        seconds=record.get("seconds"),
+    )
+
+
+def _read(path: Path, build: Callable[[Any], T], remedy: str) -> T:
+    try:
+        return build(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError, DataError) as error:
+        raise FormatError(f"{path}: damaged, or not of this lstmgenre ({error!r}): {remedy}") from error

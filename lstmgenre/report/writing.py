@@ -1,0 +1,118 @@
+"""Finds out all that a report tells, and writes it: RESULTS.md, report.html, results.json, tables as CSV, plots."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError
+from lstmgenre.files import atomic_output
+from lstmgenre.report import render
+from lstmgenre.report.document import Findings, sections
+from lstmgenre.report.experiments import Experiment, Run, read_experiments, read_runs
+from lstmgenre.report.render import Plot, Section
+from lstmgenre.report.results import Table, systems
+from lstmgenre.report.thresholds import Point, Tracks, sweep
+from lstmgenre.scoring import Accuracy
+
+logger = logging.getLogger(__name__)
+
+
+def write(
+    root: Path,
+    out: Path,
+    split: str = "test",
+    *,
+    train_data: Path | None = None,
+    test_data: Path | None = None,
+    beside: Path | None = None,
+) -> None:
+    """Report on the experiments below `root` in `out`, each file whole or not at all.
+
+    The data directories are those that were trained on and `split` beside it, unless given. Other splits below `root`,
+    and `split` below `beside`, are shown beside this one. Figure 3 is left out, with a warning, where posteriors or
+    features are not there, and all plots where matplotlib is not installed. Raises DataError or FormatError for
+    scores and records that cannot be read, and for data directories that are given and cannot.
+    """
+    experiments = read_experiments(root, split)
+    runs = read_runs(e.directory for e in experiments)
+    findings = Findings(split, experiments, _other_splits(root, split, beside), runs=runs)
+    if data := _data(runs, split, train_data, test_data):
+        findings.runs = read_runs([*(d.path.parent for d in data), *(e.directory for e in experiments)])
+        findings.known_artists = _known_artists(experiments, *data)
+        findings.thresholds = _thresholds(experiments, split, *data)
+    if importlib.util.find_spec("matplotlib"):
+        from lstmgenre.report.plots import plots
+
+        findings.plots = plots(findings)
+    else:
+        logger.warning("no plots: matplotlib is not installed: pip install 'lstmgenre[plot]'")
+    _write(out, f"Results of {root}, {split}", sections(findings), findings.plots)
+
+
+def _write(out: Path, title: str, document: list[Section], plots: Sequence[Plot]) -> None:
+    for plot in plots:
+        for suffix, content in ((".png", plot.png), (".svg", plot.svg)):
+            with atomic_output(out / f"{plot.name}{suffix}", "wb") as stream:
+                stream.write(content)
+    tables = [block for section in document for block in section.blocks if isinstance(block, Table) and block.records]
+    for table in tables:
+        with atomic_output(out / f"{table.name}.csv") as stream:
+            writer = csv.DictWriter(stream, list(table.records[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table.records)
+    with atomic_output(out / "results.json") as stream:
+        json.dump({table.name: table.records for table in tables}, stream, indent=1, ensure_ascii=False)
+    with atomic_output(out / "RESULTS.md") as stream:
+        stream.write(render.markdown(title, document))
+    with atomic_output(out / "report.html") as stream:
+        stream.write(render.html(title, document))
+
+
+def _other_splits(root: Path, split: str, beside: Path | None) -> dict[str, list[Experiment]]:
+    names = {path.parent.name for path in root.glob("*/*/score.json")} - {split}
+    others = {name: read_experiments(root, name) for name in sorted(names)}
+    return others | ({str(beside): read_experiments(beside, split)} if beside else {})
+
+
+def _data(runs: list[Run], split: str, train: Path | None, test: Path | None) -> tuple[DataDir, DataDir] | None:
+    """The data that was trained on and tested on: what was asked for, or what the records say if it is still there."""
+    recorded = (run.data_dir for run in runs if run.name in ("train-dnn", "train-lstm"))
+    train = train or next((path for path in recorded if path and path.is_dir()), None)
+    if train and not test and (train.parent / split).is_dir():
+        test = train.parent / split
+    if not (train and test):
+        logger.warning("no Figure 3, nor known artists: say where the data are with --train-data and --test-data")
+        return None
+    return DataDir.read(train, ["utt2genre"]), DataDir.read(test, ["utt2genre"])
+
+
+def _known_artists(experiments: list[Experiment], train: DataDir, test: DataDir) -> Accuracy | None:
+    if not (train.utt2spk and test.utt2spk):
+        return None
+    known = set(train.utt2spk.values())
+    scored = {utterance for system in systems(experiments) for utterance in system.score.predictions}
+    artists = [test.utt2spk[utterance] for utterance in scored & test.utt2spk.keys()]
+    return Accuracy(sum(artist in known for artist in artists), len(artists))
+
+
+def _thresholds(experiments: list[Experiment], split: str, train: DataDir, test: DataDir) -> dict[str, list[Point]]:
+    networks = [e for e in experiments if e.has_segments]
+    if not networks:
+        return {}
+    curves = {}
+    try:
+        logger.info("Figure 3: reading the features of %s and %s", train.path, test.path)
+        train_tracks, test_tracks = Tracks.read(train), Tracks.read(test)
+        for e in networks:
+            logger.info("Figure 3: training the SVMs of %s", e.label)
+            points = sweep(train_tracks, e.posteriors("train"), test_tracks, e.posteriors(split))
+            curves[e.label] = list(points)
+    except DataError as error:
+        logger.warning("Figure 3 is not whole: %s", error)
+    return curves
