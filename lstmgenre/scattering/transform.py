@@ -8,8 +8,8 @@ rotation of the phase. The modulus of the first layer is real, and goes the same
 The last lowpass is a Gaussian of a few hops, wanted at one point per hop, so it is a small matrix product.
 
 Chunks overlap by a margin that the longest cascade of filters does not reach across. Only the two ends of the track are
-extended, symmetrically (the last sample is repeated), as ScatNet does to the input; ScatNet also extends again at every
-layer, so the first and last six frames differ from it by under a percent.
+extended, symmetrically (the last sample is repeated), as ScatNet does to the input; ScatNet extends again at every
+layer, which makes its first and last six frames a few per cent different.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ NEGLIGIBLE = 1e-6  # of a filter's peak: bins below are left out
 MARGIN = 4.6  # standard deviations of the longest cascade: exp(-MARGIN^2 / 2) of a click at the border is left
 LOWPASS_REACH = 5.5  # standard deviations of the last lowpass that a frame's average covers, within the margin
 SIMD = 4  # the FFT works on four signals at once, and is three times slower on fewer
-BATCH = 2 * SIMD  # chunks that go through together
+BATCH = 512  # hops of all chunks that go through together, unless four have more: fewer calls, but more memory
 GROUP = 2**17  # output samples, of SIMD chunks, of the wavelets that go through together: what a cache holds
-LONGEST_CHUNK = 16  # margins: longer ones save little overlap and leave the cache
+LONGEST_CHUNK = 12  # margins: longer ones save little overlap, and leave the cache
 # Chunk lengths in hops: even, good for the FFT, and few, because each needs its own filters.
 CHUNK_HOPS = [factor * 2**power for power in range(1, 12) for factor in (2, 3, 5)]
 
@@ -63,8 +63,9 @@ class Scattering:
         hops = self._chunk_hops(frames)
         new = hops - 2 * self.margin
         plan = self._plan(hops)
-        for first in range(0, frames, BATCH * new):
-            starts = range(first, min(first + BATCH * new, frames), new)
+        batch = SIMD * max(1, BATCH // (SIMD * hops)) * new
+        for first in range(0, frames, batch):
+            starts = range(first, min(first + batch, frames), new)
             chunks = self._scratch.array("chunks", (len(starts), hops * self.hop), np.float32)
             for start, chunk in zip(starts, chunks, strict=True):
                 self._read(samples, (start - self.margin) * self.hop, chunk)
