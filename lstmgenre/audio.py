@@ -10,8 +10,9 @@ import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -30,23 +31,50 @@ _KERNEL_WIDTH = 6  # zero crossings on each side of torchaudio's windowed sinc, 
 _KERNEL_ROLLOFF = 0.99  # its cutoff as a share of the lower Nyquist frequency, its default
 _KERNEL_LIMIT = 2**26  # elements (256 MB): the kernel of two rates without a common factor takes gigabytes
 _MAX_UPSAMPLING = 16  # a file that says it has so low a rate has a broken header
+_IN_MEMORY = 2**26  # bytes of decoded samples (12 minutes) that are kept off the disk
 _MAX_OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
 
 
-def load(
+class Samples:
+    """The samples of a track: a length, and slices that are float32 arrays.
+
+    Many minutes of them lie in a temporary file and not in memory.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (it lives as long as this does)
+        for block in blocks:
+            self._file.write(block.tobytes())
+        self._length = self._file.tell() // 4
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        start, stop, step = part.indices(self._length)
+        self._file.seek(4 * start)
+        return np.frombuffer(bytearray(self._file.read(4 * max(stop - start, 0))), np.float32)[::step]
+
+
+def load(rxfilename: str, **options: Any) -> np.ndarray:
+    """The whole track as one float32 array (samples,): options and errors are those of `open_track`."""
+    return open_track(rxfilename, **options)[:]
+
+
+def open_track(
     rxfilename: str,
     *,
     sample_rate: int = SAMPLE_RATE,
     start: float | None = None,
     end: float | None = None,
     quantise: bool = False,
-) -> np.ndarray:
+) -> Samples:
     """Decode audio to mono (the mean of the channels) at `sample_rate` Hz.
 
     `rxfilename` is a path or a pipe (``sox x.m4a -t wav - |``); `start` and `end` cut a segment, in seconds, before the
     resampling. `quantise` rounds and clips to 16 bit, as the WAV files of the paper have it (section 3.1).
 
-    Shape: float32 (samples,), full scale is [-1, 1]; without `quantise` a lossy decoder may overshoot that slightly.
+    Full scale is [-1, 1]; without `quantise` a lossy decoder may overshoot that slightly.
 
     Raises DataError where nothing can be decoded, a sample is not finite, or a segment lies outside its recording.
     """
@@ -56,19 +84,23 @@ def load(
         try:
             with soundfile.SoundFile(file, closefd=False) as sound:
                 mono = _decode(sound, rxfilename, start, end)
-                samples = np.concatenate(list(_resampled(mono, sound.samplerate, sample_rate, rxfilename)))
+                blocks = _resampled(mono, sound.samplerate, sample_rate, rxfilename)
+                return Samples(_finished(blocks, sample_rate, quantise, rxfilename))
         except soundfile.LibsndfileError as error:
             raise DataError(
                 f"{rxfilename}: cannot be decoded ({error.error_string}): convert it, or use a pipe that does"
             ) from error
-    if not np.isfinite(samples).all():
-        second = np.flatnonzero(~np.isfinite(samples))[0] / sample_rate
-        raise DataError(f"{rxfilename}: a sample near {second:.2f} s is not a finite number: convert the file anew")
-    if quantise:
-        np.multiply(samples, 32768, out=samples)
-        samples.round(out=samples).clip(-32768, 32767, out=samples)
-        samples /= 32768
-    return samples
+
+
+def _finished(blocks: Iterable[np.ndarray], sample_rate: int, quantise: bool, rxfilename: str) -> Iterator[np.ndarray]:
+    """The blocks, checked, and in 16 bits if that is wanted."""
+    done = 0
+    for block in blocks:
+        if not np.isfinite(block).all():
+            second = (done + np.flatnonzero(~np.isfinite(block))[0]) / sample_rate
+            raise DataError(f"{rxfilename}: a sample near {second:.2f} s is not a finite number: convert the file anew")
+        done += len(block)
+        yield (block * 32768).round().clip(-32768, 32767) / 32768 if quantise else block
 
 
 @contextmanager

@@ -230,3 +230,13 @@ def import_beside(tmp_path, extension, cuda):
 def test_the_real_torchaudio_resamples():
     assert import_functional().resample is resample
     assert resample(torch.zeros(100), 2, 1).shape == (50,)
+
+
+def test_a_long_track_lies_on_disk_and_reads_as_one_in_memory(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", np.random.default_rng(3).uniform(-1, 1, 50000), 44100)
+    whole = audio.load(path)
+    monkeypatch.setattr(audio, "_IN_MEMORY", 1000)
+    track = audio.open_track(path)
+    assert len(track) == len(whole)
+    for part in (slice(0, 10), slice(100, 20000), slice(24000, 99999), slice(5, 5), slice(None)):
+        np.testing.assert_array_equal(track[part], whole[part])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -48,7 +48,13 @@ def extract_scat(
     """
     from lstmgenre.scattering.features import ScatteringFeatures, format_paths
 
-    changes = {"window": window, "sample_rate": sample_rate, "quantise": quantise, "renorm": renorm, "log": log}
+    changes: dict[str, Any] = {
+        "window": window,
+        "sample_rate": sample_rate,
+        "quantise": quantise,
+        "renorm": renorm,
+        "log": log,
+    }
     features = _feature_config(bank, octaves, quality)
     features = dataclasses.replace(features, **{name: value for name, value in changes.items() if value is not None})
     if describe:

@@ -165,7 +165,7 @@ def extract_shard(shard: Shard) -> dict[str, str]:
 
 
 def _write(archive: BinaryIO, excerpt: Excerpt, shard: Shard, transform: ScatteringFeatures) -> Entry:
-    samples = audio.load(
+    samples = audio.open_track(
         excerpt.rxfilename,
         sample_rate=shard.config.sample_rate,
         start=excerpt.start,
