@@ -200,8 +200,10 @@ class DataDir:
         Held out are whole artists, drawn at random, with at most `fraction` of the utterances, or else the smallest
         artist; every genre stays represented in training.
 
-        Raises DataError where no artist can be spared.
+        Raises DataError where no artist can be spared, or the fraction is none.
         """
+        if not 0 < fraction < 1:
+            raise DataError(f"hold out {fraction}: ask for a share between 0 and 1")
         artists = self.spk2utt
         room = int(fraction * len(self.utterances))
         left = Counter(self.utt2genre.get(utterance, "") for utterance in self.utterances)

@@ -323,6 +323,12 @@ def test_a_tenth_is_held_out_and_the_seed_decides_which():
     assert data.hold_out(seed=1)[1].utterances != cv.utterances
 
 
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
+def test_what_is_no_share_is_not_held_out(fraction):
+    with pytest.raises(DataError, match="between 0 and 1"):
+        make("x").hold_out(fraction)
+
+
 def test_an_artist_that_is_all_of_a_genre_is_never_held_out():
     genres = {name: name.split("-")[0] for name in make("x").utt2spk}
     with pytest.raises(DataError, match="no artist can be held out"):
