@@ -110,8 +110,8 @@ def table4(experiments: Sequence[Experiment]) -> AccuracyTable:
     """Segment features: majority vote, SVM on the LSTM segment feature, SVM on the fused one; more where there are
     more. Below the networks the baselines, one decision per track each."""
     networks = [e for e in experiments if e.has_segments]
-    others = {name for e in networks for name in e.score.tracks} - {MAJORITY_VOTE, LSEG, FSEG}
-    names = [MAJORITY_VOTE, LSEG, FSEG, *sorted(others, key=lambda name: (name not in _SYSTEMS, name))]
+    present = {name for e in networks for name in e.score.tracks} | {MAJORITY_VOTE, LSEG, FSEG}
+    names = [*(name for name in _SYSTEMS if name in present), *sorted(present - _SYSTEMS.keys())]
     rows: list[tuple[str, Sequence[Rate | None]]] = [(e.label, [_rate(e, name) for name in names]) for e in networks]
     for system in systems(e for e in experiments if not e.layers):
         rows.append((system.label, [_rate(system.experiment, system.name), *[None] * (len(names) - 1)]))
