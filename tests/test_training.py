@@ -294,9 +294,16 @@ def test_will_not_resume_another_run(tmp_path):
         next(train(nnet, golden(), golden(), tmp_path, DNN, Newbob(max_iters=2)))
     with pytest.raises(ModelError, match="begun with initial nnet "):
         next(train(read("2016", "dnn7_maxnorm.start.bin"), golden(), golden(), tmp_path, DNN, schedule))
-    (tmp_path / "training.json").write_text('{"settings": {}, "epochs": [{"iteration": 0}]}')
-    with pytest.raises(FormatError, match=r"training\.json: this is no training record"):
-        next(train(nnet, golden(), golden(), tmp_path, DNN, schedule))
+    for damage in [
+        '{"settings": {}, "epochs": [{"iteration": 0}]}',
+        '{"settings": {}, "epochs": []}',
+        "[1]",
+        "{",
+        "\xff",
+    ]:
+        (tmp_path / "training.json").write_text(damage, encoding="latin-1")
+        with pytest.raises(FormatError, match=r"training\.json: this is no training record"):
+            next(train(nnet, golden(), golden(), tmp_path, DNN, schedule))
 
 
 # Corners
@@ -371,8 +378,8 @@ def test_too_little_to_train_on():
     with pytest.raises(DataError, match="no utterances"):
         streams.train_epoch(lstm, [], StreamOptions())
     silent = [example._replace(weights=torch.zeros(9)) for example in toy(9)]
-    with pytest.raises(DataError, match="no frame has a weight and a target"):
-        streams.cross_validate(lstm, silent, StreamOptions())
+    with pytest.raises(DataError, match="no frame has both a weight and a target"):
+        streams.cross_validate(lstm, silent, StreamOptions()).report()
 
 
 def test_a_loss_that_is_not_finite_stops_training():
@@ -420,7 +427,7 @@ def test_examples_are_read_again_at_each_iteration(archive, caplog):
     [
         ({"a": np.ones((2, 3)), "x": np.ones((2, 3))}, r"feats\.ark: x has features and no label"),
         ({"a": np.ones((2, 4))}, r"feats\.ark: a has 4 columns, expected 3"),
-        ({"b": np.ones((1, 3))}, "b: frame 0: class 7"),
+        ({"b": np.ones((1, 3))}, "b: class 7 of 2 classes"),
         ({}, "no utterances"),
     ],
 )
@@ -438,7 +445,8 @@ def test_examples_take_posteriors_arrays_and_weights():
     for target, weights, message in [
         (np.ones((8, 2)), None, "3 frames of features, 8 of targets"),
         (np.ones((3, 3)), None, "rows of 2 classes"),
-        (2, None, "frame 0: class 2"),
+        (2, None, "a: class 2 of 2 classes"),
+        ([[(0, 1.0)], [(3, 1.0)], []], None, "a: frame 1: class 3 with weight 1.0, of 2 classes"),
         (0, np.array([1, -1, 1]), "weights must be finite and not negative"),
     ]:
         with pytest.raises(DataError, match=message):

@@ -77,9 +77,12 @@ def _dense(utterance: str, target: int | np.ndarray | Posterior, frames: int, nu
                 f"{utterance}: targets of shape {target.shape} are not finite rows of {num_classes} classes"
             )
         return target.astype(np.float32)
-    pairs = [[(target, 1.0)]] * frames if isinstance(target, int | np.integer) else target
-    targets = np.zeros((len(pairs), num_classes), np.float32)
-    for frame, entries in enumerate(pairs):
+    if isinstance(target, int | np.integer):
+        if not 0 <= target < num_classes:
+            raise DataError(f"{utterance}: class {target} of {num_classes} classes")
+        return np.eye(num_classes, dtype=np.float32)[[target] * frames]
+    targets = np.zeros((len(target), num_classes), np.float32)
+    for frame, entries in enumerate(target):
         for number, weight in entries:
             if not 0 <= number < num_classes or not np.isfinite(weight):
                 raise DataError(

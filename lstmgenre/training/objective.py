@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lstmgenre.errors import ModelError
+from lstmgenre.errors import DataError, ModelError
 
 _TINY = 1e-20  # Kaldi's guard against log(0)
 
@@ -49,7 +49,9 @@ class Xent:
 
     @property
     def loss(self) -> float:
-        """AvgLoss: cross-entropy less the targets' own, per frame."""
+        """AvgLoss: cross-entropy less the targets' own, per frame. Raises DataError if no frame counted."""
+        if not self.frames:
+            raise DataError("no frame has both a weight and a target")
         return (self.cross_entropy - self.target_entropy) / self.frames
 
     @property
@@ -59,8 +61,8 @@ class Xent:
 
     def report(self) -> str:
         """The lines that nnet-train-frmshuff and nnet-train-lstm-streams of 2016 log."""
-        xent, entropy = self.cross_entropy / self.frames, self.target_entropy / self.frames
+        loss, xent, entropy = self.loss, self.cross_entropy / self.frames, self.target_entropy / self.frames
         return (
-            f"AvgLoss: {self.loss:g} (Xent), [AvgXent {xent:g}, AvgTargetEnt {entropy:g}, frames {self.frames:g}]\n"
+            f"AvgLoss: {loss:g} (Xent), [AvgXent {xent:g}, AvgTargetEnt {entropy:g}, frames {self.frames:g}]\n"
             f"FRAME_ACCURACY >> {self.accuracy:g}% <<\n"
         )

@@ -148,16 +148,16 @@ def _resume(exp: Path, settings: dict[str, Any]) -> list[Epoch]:
         return []
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        begun, epochs = record["settings"], [Epoch(**epoch) for epoch in record["epochs"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path}: this is no training record ({error}); delete {exp} and train anew") from error
-    for name in settings.keys() | begun.keys():
+        begun, epochs = dict(record["settings"]), [Epoch(**epoch) for epoch in record["epochs"]]
+        logger.info("%s: resuming after iteration %d", exp, epochs[-1].iteration)
+    except (ValueError, LookupError, TypeError) as error:
+        raise FormatError(f"{path}: this is no training record; delete {exp} and train anew") from error
+    for name in sorted(settings.keys() | begun.keys()):
         if settings.get(name) != begun.get(name):
             raise ModelError(
                 f"{exp}: training was begun with {name} {begun.get(name)}, now it is {settings.get(name)}: "
                 "give the same settings to go on, or another directory"
             )
-    logger.info("%s: resuming after iteration %d", exp, epochs[-1].iteration)
     return epochs
 
 
