@@ -36,7 +36,7 @@ BATCH = 512  # hops of all chunks that go through together, unless four have mor
 GROUP = 2**17  # output samples, of SIMD chunks, of the wavelets that go through together: what a cache holds
 LONGEST_CHUNK = 12  # margins: longer ones save little overlap, and leave the cache
 # Chunk lengths in hops: even, good for the FFT, and few, because each needs its own filters.
-CHUNK_HOPS = [factor * 2**power for power in range(1, 12) for factor in (2, 3, 5)]
+CHUNK_HOPS = [factor * 2**power for power in range(1, 12) for factor in (2, 3, 5, 15)]
 
 
 class Scattering:
