@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import matplotlib as mpl
@@ -27,6 +28,7 @@ _COLOURS = [
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 ]
+_COLUMNS = 3  # panels in a row
 
 _COMMON: dict[Any, Any] = {
     "axes.spines.top": False,
@@ -75,7 +77,7 @@ def render(draw: Callable[[], Figure]) -> dict[str, bytes]:
 def _save(figure: Figure, format: str) -> bytes:
     stream = io.BytesIO()
     metadata = {"Date": None} if format == "svg" else None
-    figure.savefig(stream, format=format, dpi=160, metadata=metadata)
+    figure.savefig(stream, format=format, dpi=160, metadata=metadata, bbox_inches="tight")
     return stream.getvalue()
 
 
@@ -110,11 +112,14 @@ def _scores_panel(axes: Axes, title: str, values: np.ndarray, labels: np.ndarray
     edges = np.flatnonzero(np.diff(labels)) + 0.5
     for edge in edges:
         axes.axvline(edge, linestyle=":", color=mpl.rcParams["text.color"], linewidth=1)
-    for start, end in zip([-0.5, *edges], [*edges, len(labels) - 0.5], strict=True):
+    bounds = np.concatenate([[-0.5], edges, [len(labels) - 0.5]])
+    # Where there is little room the names stand on two levels.
+    rise = 0.14 if np.diff(bounds).min() < 0.09 * len(labels) else 0
+    for part, (start, end) in enumerate(pairwise(bounds)):
         genre = genres[labels[int(start + 1)]]
-        axes.text((start + end) / 2, 1.06, genre, ha="center", va="bottom", fontsize="small")
+        axes.text((start + end) / 2, 1.06 + part % 2 * rise, genre, ha="center", va="bottom", fontsize="small")
     axes.set(xlim=(-0.5, len(values) - 0.5), ylim=(-0.03, 1.05), ylabel="score")
-    axes.set_title(title, loc="left", pad=18)
+    axes.set_title(title, loc="left", pad=28 if rise else 18)
 
 
 def thresholds(curves: Mapping[str, Sequence[Point]]) -> Figure:
@@ -124,15 +129,14 @@ def thresholds(curves: Mapping[str, Sequence[Point]]) -> Figure:
         ks = [point.threshold for point in points]
         axes.plot(ks, [point.lseg.rate for point in points], "o--", color="C0", label="LSeg")
         axes.plot(ks, [point.fseg.rate for point in points], "s-", color="C1", label="FSeg", markersize=4)
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
     return _with_legend(figure)
 
 
 def confusion(scores: Mapping[str, TrackScore]) -> Figure:
     """A matrix of counts for each system (by label); the shade is the share of the true genre's tracks."""
-    size = max(3.2, 0.45 * len(next(iter(scores.values())).genres))  # inches
-    figure = Figure(figsize=(1.3 + 1.1 * size * len(scores), size + 1))
-    panels = figure.subplots(1, len(scores), squeeze=False)[0]
+    size = 1.2 + 0.4 * len(next(iter(scores.values())).genres)  # inches
+    figure, panels = _grid(len(scores), size, size)
     for k, (axes, (label, score)) in enumerate(zip(panels, scores.items(), strict=True)):
         counts = score.confusion
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -142,10 +146,11 @@ def confusion(scores: Mapping[str, TrackScore]) -> Figure:
             axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize="small")
         ticks = range(len(score.genres))
         axes.set_xticks(ticks, score.genres, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(ticks, score.genres if k == 0 else [""] * len(score.genres))
+        axes.set_yticks(ticks, [""] * len(score.genres) if k % _COLUMNS else score.genres)
         axes.set(title=f"{label}\n{score.accuracy.rate:.2%}", xlabel="decision")
         axes.tick_params(length=0)
-    panels[0].set_ylabel("true genre")
+        if k % _COLUMNS == 0:
+            axes.set_ylabel("true genre")
     return figure
 
 
@@ -166,19 +171,25 @@ def learning_curves(curves: Mapping[str, Sequence[Epoch]], quantity: str, unit: 
 
 
 def _panels(titles: Sequence[str], x: str, y: str) -> tuple[Figure, list[Axes]]:
-    """A figure of panels with a common y axis, three in a row."""
-    columns = min(len(titles), 3)
-    rows = -(-len(titles) // columns)
-    figure = Figure(figsize=(3.4 * max(columns, 2), 0.9 + 2.4 * rows))
-    panels = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
-    for axes in panels[len(titles) :]:
-        axes.remove()
-    for axes, title in zip(panels, titles, strict=False):
+    """A panel for each title, with common axes."""
+    figure, panels = _grid(len(titles), 3.2, 2.4, sharey=True)
+    for axes, title in zip(panels, titles, strict=True):
         axes.set_title(title)
         axes.grid(axis="y")
     figure.supxlabel(x, fontsize="medium")
     figure.supylabel(y, fontsize="medium")
-    return figure, panels[: len(titles)]
+    return figure, panels
+
+
+def _grid(count: int, width: float, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels of about this size, in inches."""
+    columns = min(count, _COLUMNS)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(1 + width * columns, 0.7 + height * rows))
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
+    for axes in panels[count:]:
+        axes.remove()
+    return figure, panels[:count]
 
 
 def _with_legend(figure: Figure) -> Figure:

@@ -85,8 +85,8 @@ nav ul {{ display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 0; padding:
 table {{ border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums }}
 caption {{ padding: .3rem 0; text-align: left; font-weight: 600 }}
 th, td {{ padding: .3rem .75rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }}
-th:first-child {{ text-align: left }}
-thead th {{ background: var(--shade) }}
+th:first-child {{ position: sticky; left: 0; background: var(--paper); text-align: left }}
+thead th, thead th:first-child {{ background: var(--shade) }}
 tbody th {{ font-weight: 400 }}
 tbody tr:hover {{ background: var(--shade) }}
 figure {{ margin: 1.5rem 0 }}
