@@ -252,7 +252,7 @@ def test_results_md_says_what_a_reader_must_know(out):
     text = (out / "RESULTS.md").read_text(encoding="utf-8")
     assert "4.39 points over its baseline-DNN1 (85.32%) and 2.19 points over the majority vote" in text
     # Six artists with four test tracks each, of whom four are known from training.
-    assert "Here 16 of 24 tracks of the split test are by an artist who is in training as well" in text
+    assert "Split test: 16 of 24 tracks are by an artist who is in training as well" in text
     assert all(fact in text for fact in ("torch 9.8.7", "4711", "1:02:05", "lstmgenre train-lstm data/train exp/lstm1"))
     for image in re.findall(r"\]\((.+?)\)", text):
         assert (out / image).exists()
@@ -335,6 +335,18 @@ def test_scores_alone_are_enough(tmp_path, caplog, monkeypatch):
     assert "| system | dev | dev2 |" in text
     assert "--train-data" in caplog.text
     assert not (tmp_path / "out/table2.csv").exists()
+
+
+def test_an_artist_grouped_split_is_shown_beside(recipe, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    truth = DataDir.read(recipe / "data/test").utt2genre
+    wrong = {u: GENRES[(GENRES.index(g) + (u < "b")) % 3] for u, g in truth.items()}  # known artists wrong: 16 of 24
+    write_json(tmp_path / "exp/svm/test/score.json", scored(truth, svm=truth).as_dict())
+    write_json(tmp_path / "exp_artist/svm/test/score.json", scored(truth, svm=wrong).as_dict())
+    write(tmp_path / "exp", tmp_path / "out", beside=tmp_path / "exp_artist")
+    text = (tmp_path / "out/RESULTS.md").read_text(encoding="utf-8")
+    assert "| system | test | exp_artist/test |" in text
+    assert "svm, the best on test, has 33.33% (95% interval 18.0% to 53.3%) on exp_artist/test: -66.67 points" in text
 
 
 def test_data_that_is_asked_for_must_be_there(recipe, tmp_path):

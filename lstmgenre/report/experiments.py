@@ -115,8 +115,9 @@ class Run:
 
 
 def read_runs(directories: Iterable[Path]) -> list[Run]:
-    """What was run in these directories and those right below them, in the order of time."""
-    records = {path for d in directories for pattern in ("log/*.json", "*/log/*.json") for path in d.glob(pattern)}
+    """What was run in these directories and those up to two levels below them, in the order of time."""
+    patterns = ["*/" * depth + "log/*.json" for depth in range(3)]
+    records = {path for directory in directories for pattern in patterns for path in directory.glob(pattern)}
     runs = [_read(path, partial(_run, path), "delete it, or run the command again") for path in records]
     return sorted(runs, key=lambda run: (run.started, run.directory))
 

@@ -6,7 +6,7 @@ import csv
 import importlib.util
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lstmgenre.datadir import DataDir
@@ -14,9 +14,9 @@ from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output
 from lstmgenre.report import render
 from lstmgenre.report.document import Findings, sections
-from lstmgenre.report.experiments import Experiment, Run, read_experiments, read_runs
+from lstmgenre.report.experiments import Experiment, read_experiments, read_runs
 from lstmgenre.report.render import Plot, Section
-from lstmgenre.report.results import Table, systems
+from lstmgenre.report.results import Table
 from lstmgenre.report.thresholds import Point, Tracks, sweep
 from lstmgenre.scoring import Accuracy
 
@@ -39,13 +39,23 @@ def write(
     features are not there, and all plots where matplotlib is not installed. Raises DataError or FormatError for
     scores and records that cannot be read, and for data directories that are given and cannot.
     """
-    experiments = read_experiments(root, split)
-    runs = read_runs(e.directory for e in experiments)
-    findings = Findings(split, experiments, _other_splits(root, split, beside), runs=runs)
-    if data := _data(runs, split, train_data, test_data):
-        findings.runs = read_runs([*(d.path.parent for d in data), *(e.directory for e in experiments)])
-        findings.known_artists = _known_artists(experiments, *data)
-        findings.thresholds = _thresholds(experiments, split, *data)
+    splits = _splits(root, split, beside)
+    experiments = {name: read_experiments(*where) for name, where in splits.items()}
+    data = {name: _data(experiments[name], of) for name, (_, of) in splits.items()}
+    data[split] = _data(experiments[split], split, train_data, test_data)
+    findings = Findings(
+        split,
+        experiments.pop(split),
+        experiments,
+        known_artists={name: _known_artists(*both) for name, both in data.items() if both and both[1].utt2spk},
+    )
+    directories = [e.directory for e in findings.experiments]
+    if both := data[split]:
+        directories += [data_dir.path.parent for data_dir in both]
+        findings.thresholds = _thresholds(findings.experiments, split, *both)
+    else:
+        logger.warning("no Figure 3, nor known artists: say where the data are with --train-data and --test-data")
+    findings.runs = read_runs(directories)
     if importlib.util.find_spec("matplotlib"):
         from lstmgenre.report.plots import plots
 
@@ -74,34 +84,34 @@ def _write(out: Path, title: str, document: list[Section], plots: Sequence[Plot]
         stream.write(render.html(title, document))
 
 
-def _other_splits(root: Path, split: str, beside: Path | None) -> dict[str, list[Experiment]]:
+def _splits(root: Path, split: str, beside: Path | None) -> dict[str, tuple[Path, str]]:
+    """Root and split of all scores to show, by the name to show; the split in question is the first."""
     names = {path.parent.name for path in root.glob("*/*/score.json")} - {split}
-    others = {name: read_experiments(root, name) for name in sorted(names)}
-    return others | ({str(beside): read_experiments(beside, split)} if beside else {})
+    splits = {name: (root, name) for name in (split, *sorted(names))}
+    return splits | ({f"{beside.name}/{split}": (beside, split)} if beside else {})
 
 
-def _data(runs: list[Run], split: str, train: Path | None, test: Path | None) -> tuple[DataDir, DataDir] | None:
+def _data(
+    experiments: Iterable[Experiment], split: str, train: Path | None = None, test: Path | None = None
+) -> tuple[DataDir, DataDir] | None:
     """The data that was trained on and tested on: what was asked for, or what the records say if it is still there."""
-    recorded = (run.data_dir for run in runs if run.name in ("train-dnn", "train-lstm"))
+    own = {e.directory for e in experiments}
+    recorded = (run.data_dir for run in read_runs(own) if run.directory in own and run.name.startswith("train-"))
     train = train or next((path for path in recorded if path and path.is_dir()), None)
     if train and not test and (train.parent / split).is_dir():
         test = train.parent / split
     if not (train and test):
-        logger.warning("no Figure 3, nor known artists: say where the data are with --train-data and --test-data")
         return None
     return DataDir.read(train, ["utt2genre"]), DataDir.read(test, ["utt2genre"])
 
 
-def _known_artists(experiments: list[Experiment], train: DataDir, test: DataDir) -> Accuracy | None:
-    if not (train.utt2spk and test.utt2spk):
-        return None
+def _known_artists(train: DataDir, test: DataDir) -> Accuracy:
     known = set(train.utt2spk.values())
-    scored = {utterance for system in systems(experiments) for utterance in system.score.predictions}
-    artists = [test.utt2spk[utterance] for utterance in scored & test.utt2spk.keys()]
+    artists = test.utt2spk.values()
     return Accuracy(sum(artist in known for artist in artists), len(artists))
 
 
-def _thresholds(experiments: list[Experiment], split: str, train: DataDir, test: DataDir) -> dict[str, list[Point]]:
+def _thresholds(experiments: Sequence[Experiment], split: str, train: DataDir, test: DataDir) -> dict[str, list[Point]]:
     networks = [e for e in experiments if e.has_segments]
     if not networks:
         return {}
