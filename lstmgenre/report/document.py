@@ -26,7 +26,7 @@ from lstmgenre.scoring import MAJORITY_VOTE, Accuracy, mcnemar
 
 @dataclass
 class Findings:
-    """All that a report tells. What could not be found out is empty or None, and the report says so."""
+    """All that a report tells. What could not be found out is empty, and left out."""
 
     split: str
     experiments: Sequence[Experiment]

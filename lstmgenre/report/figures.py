@@ -38,6 +38,7 @@ _COMMON: dict[Any, Any] = {
     "font.size": 10,
     "legend.frameon": False,
     "svg.hashsalt": "lstmgenre",  # the same numbers give the same file
+    "text.parse_math": False,  # a genre may have a $ in its name
 }
 
 
@@ -92,9 +93,9 @@ def scores(posteriors: Mapping[str, np.ndarray], truth: Mapping[str, str], genre
     labels = np.array([genres.index(truth[utterance]) for utterance in order])
     figure = Figure(figsize=(10, 9))
     axes = figure.subplots(4, 1)
-    statistics = [np.array([pool(m, axis=0) for m in matrices]) for pool in (np.max, np.min, np.mean)]
-    for letter, name, values in zip("abc", ("maximum", "minimum", "mean"), statistics, strict=True):
-        _scores_panel(axes["abc".index(letter)], f"({letter}) {name} score of each track", values, labels, genres)
+    for k, (title, pool) in enumerate((("(a) maximum", np.max), ("(b) minimum", np.min), ("(c) mean", np.mean))):
+        values = np.array([pool(matrix, axis=0) for matrix in matrices])
+        _scores_panel(axes[k], f"{title} score of each track", values, labels, genres)
     frame_labels = np.repeat(labels, [len(matrix) for matrix in matrices])
     _scores_panel(axes[3], "(d) score of each frame", np.concatenate(matrices), frame_labels, genres)
     axes[2].set_xlabel("track")
