@@ -93,9 +93,9 @@ def scores(posteriors: Mapping[str, np.ndarray], truth: Mapping[str, str], genre
     labels = np.array([genres.index(truth[utterance]) for utterance in order])
     figure = Figure(figsize=(10, 9))
     axes = figure.subplots(4, 1)
-    for k, (title, pool) in enumerate((("(a) maximum", np.max), ("(b) minimum", np.min), ("(c) mean", np.mean))):
-        values = np.array([pool(matrix, axis=0) for matrix in matrices])
-        _scores_panel(axes[k], f"{title} score of each track", values, labels, genres)
+    statistics = np.array([[m.max(axis=0), m.min(axis=0), m.mean(axis=0)] for m in matrices])  # (tracks, 3, C)
+    for k, title in enumerate(("(a) maximum", "(b) minimum", "(c) mean")):
+        _scores_panel(axes[k], f"{title} score of each track", statistics[:, k], labels, genres)
     frame_labels = np.repeat(labels, [len(matrix) for matrix in matrices])
     _scores_panel(axes[3], "(d) score of each frame", np.concatenate(matrices), frame_labels, genres)
     axes[2].set_xlabel("track")
