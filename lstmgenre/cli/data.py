@@ -111,8 +111,8 @@ def validate_data(
     from lstmgenre.datadir import DataDir
 
     if fix:
-        DataDir.read(data_dir).fix().write()
-    problems = DataDir.read(data_dir).validate()
+        DataDir.read(data_dir, strict=False).fix().write()
+    problems = DataDir.read(data_dir, strict=False).validate()
     for problem in problems:
         logger.error("%s: %s: %s", problem.where, problem.message, problem.remedy)
     if problems:
