@@ -89,7 +89,7 @@ def speed(rounds: int, kymatio_lengths: list[int]) -> None:
 
 def linearity(rounds: int, minutes: list[int]) -> None:
     paper = ScatteringFeatures(PAPER)
-    tasks = {f"{m} min": (60.0 * m, partial(paper, Noise(60 * m))) for m in minutes}
+    tasks = {f"{m} min": (60.0 * m, partial(paper, Noise(60 * m)[:])) for m in minutes}
     speeds = list(real_time(tasks, rounds).values())
     print(f"  slowest / fastest: {min(speeds) / max(speeds):.2f}")
 

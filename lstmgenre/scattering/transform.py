@@ -32,9 +32,9 @@ NEGLIGIBLE = 1e-6  # of a filter's peak: bins below are left out
 MARGIN = 4.6  # standard deviations of the longest cascade: exp(-MARGIN^2 / 2) of a click at the border is left
 LOWPASS_REACH = 5.5  # standard deviations of the last lowpass that a frame's average covers, within the margin
 SIMD = 4  # the FFT works on four signals at once, and is three times slower on fewer
-BATCH = 512  # hops of all chunks that go through together, unless four have more: fewer calls, but more memory
+BATCH = 512  # hops of all chunks that go through together, four at least: fewer calls, but more memory
 GROUP = 2**17  # output samples, of SIMD chunks, of the wavelets that go through together: what a cache holds
-LONGEST_CHUNK = 12  # margins: longer ones save little overlap, and leave the cache
+LONGEST_CHUNK = 10  # margins: longer ones save little overlap, and leave the cache
 # Chunk lengths in hops: even, good for the FFT, and few, because each needs its own filters.
 CHUNK_HOPS = [factor * 2**power for power in range(1, 12) for factor in (2, 3, 5, 15)]
 
