@@ -2,6 +2,7 @@
 
     python benchmarks/nets.py [--quick] [--threads N] [--device cuda]
     python benchmarks/nets.py --memory            peak memory over archives of 0.1 M and 1 M frames
+    python benchmarks/nets.py --paper [--streams 64]    hours that the paper's six networks take, from their rates here
 
 Prints per job: our frames/s, the ratio to torch's own layers on the same shapes, and the share of the rate of a large
 float32 matrix product (torch's `a @ b`) in the same run, at 22.4 MFLOP a trained and 7.5 a forwarded frame of
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -168,6 +170,42 @@ def compare(jobs: list[Job], rounds: int, device: str) -> None:
         print(f"{job.name:31} {rate:9.0f} {ratio:9.2f} {share:15.2f}   ({gemm:.0f} GFLOP/s)", flush=True)
 
 
+def paper(num_streams: int, device: str) -> None:
+    """Hours for all of Tables 2 and 4: epochs over 1.0 M frames, a tenth of them held out; then 1.95 M frames forward."""
+    print(f"{'':21} trained/s  validated/s  forwarded/s  hours  ({num_streams} streams x {CHUNK}, {device})")
+    total = 0.0
+    for projections, cells in (([512], [800]), ([1024], [1500]), ([512] * 2, [800] * 2), ([1024] * 2, [1500] * 2)):
+        nnet = init.lstm(INPUTS, projections, cells, CLASSES, seed=1).to(device)
+        options = StreamOptions(num_streams=num_streams, batch_size=CHUNK, **UPDATE)
+        total += row(f"LSTM {dims(projections)}", nnet, streams, options, [4 * CHUNK] * num_streams, 50, device)
+    for hidden in ([1024], [1024, 1024]):
+        nnet = init.dnn(INPUTS, hidden, CLASSES, seed=1).to(device)
+        total += row(f"DNN {dims(hidden)}", nnet, frames, FrameOptions(**UPDATE), [1000] * 20, 100, device)
+    print(f"{'all six':57} {total:7.1f}")
+
+
+def dims(hidden: list[int]) -> str:
+    return "-".join(map(str, [INPUTS, *hidden, CLASSES]))
+
+
+def row(
+    name: str, nnet: Nnet, kind: ModuleType, options: object, lengths: list[int], epochs: int, device: str
+) -> float:
+    data = examples(*lengths)
+    matrices = [(example.utterance, example.features.numpy()) for example in examples(*[500] * 64)]
+    jobs: list[tuple[int, Callable[[], object]]] = [
+        (sum(lengths), lambda: kind.train_epoch(nnet, data, options)),
+        (sum(lengths), lambda: kind.cross_validate(nnet, data, options)),
+        (64 * 500, lambda: list(Forward(nnet, device=device)(matrices))),
+    ]
+    trained, validated, forwarded = (
+        count / statistics.median(seconds(job, device) for _ in range(3)) for count, job in jobs
+    )
+    hours = (epochs * (0.9e6 / trained + 0.1e6 / validated) + 1.95e6 / forwarded) / 3600
+    print(f"{name:21} {trained:9.0f} {validated:12.0f} {forwarded:12.0f} {hours:7.1f}", flush=True)
+    return hours
+
+
 def generate(count: int) -> None:
     """Write an archive of utterances of 1000 frames to stdout."""
     matrix = np.random.default_rng(1).standard_normal((1000, INPUTS), np.float32)
@@ -176,7 +214,7 @@ def generate(count: int) -> None:
             table.write(f"utt{k:06}", matrix)
 
 
-def stream(kind: str, count: int) -> None:
+def read(kind: str, count: int) -> None:
     """Train small nets for an epoch on an archive from a pipe: reading sets the pace. Print peak memory and rate."""
     targets = {f"utt{k:06}": k % CLASSES for k in range(count // 1000)}
     data = Examples(f"ark:{sys.executable} {__file__} --generate {count} |", targets, CLASSES)
@@ -197,18 +235,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--paper", action="store_true")
+    parser.add_argument("--streams", type=int, default=4)
     parser.add_argument("--generate", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--stream", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.generate:
         generate(arguments.generate)
-    elif arguments.stream:
-        stream(arguments.stream[0], int(arguments.stream[1]))
+    elif arguments.read:
+        read(arguments.read[0], int(arguments.read[1]))
     elif arguments.memory:
         for kind in ("dnn", "lstm"):
             for count in ("100000", "1000000"):
-                subprocess.run([sys.executable, __file__, "--stream", kind, count], check=True)
+                subprocess.run([sys.executable, __file__, "--read", kind, count], check=True)
+    elif arguments.paper:
+        paper(arguments.streams, arguments.device)
     else:
         size = 1 if arguments.quick else 4
         device = arguments.device
