@@ -44,6 +44,12 @@ class Cursor:
         self._at = ink.start()
         return False
 
+    def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Go past what `pattern` finds here, if the buffer holds it."""
+        if found := pattern.match(self._buffer, self._at):
+            self._at = found.end()
+        return found
+
     def byte(self) -> bytes:
         """The next byte, or b"" at the end."""
         if self._at == len(self._buffer) and not self._read_ahead():

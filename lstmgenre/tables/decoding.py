@@ -6,6 +6,7 @@ Python pickle (kaldiio's `PKL`) is refused unread.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -17,14 +18,20 @@ from lstmgenre.tables import compression
 from lstmgenre.tables.cursor import Cursor
 from lstmgenre.tables.rules import INT32, SIZED_INT, SIZED_PAIR, Kind, as_float32, check_key, is_finite
 
+# Nearly all that is ever read: the head of an uncompressed matrix, in one step.
+_FLOAT_MATRIX = re.compile(rb"\0BFM (\x04...[\x00-\x7f]\x04...[\x00-\x7f])", re.DOTALL)
+_SIZES = struct.Struct("<xixi")
+
 
 def read_value(cursor: Cursor, kind: Kind, space: bytes = b" ") -> Any:
     """The value that starts at the cursor; `space` is the byte that ended the key.
 
     Raises FormatError for what is no such value, DataError for one that is whole but not finite.
     """
-    first = space if space == b"\n" else cursor.byte()
-    if first == b"\0":
+    if kind == "matrix" and space != b"\n" and (head := cursor.match(_FLOAT_MATRIX)):
+        rows, cols = _SIZES.unpack(head[1])
+        value = cursor.array(rows * cols, "<f4").reshape(rows, cols)
+    elif (first := space if space == b"\n" else cursor.byte()) == b"\0":
         if cursor.read(1) != b"B":
             raise cursor.error("neither binary (\\0B) nor text: not a Kaldi value")
         value = _READ_BINARY[kind](cursor)
