@@ -171,7 +171,7 @@ def compare(jobs: list[Job], rounds: int, device: str) -> None:
 
 
 def paper(num_streams: int, device: str) -> None:
-    """Hours for all of Tables 2 and 4: epochs over 1.0 M frames, a tenth of them held out; then 1.95 M frames forward."""
+    """Hours for Tables 2 and 4: epochs over 1.0 M frames, a tenth of them held out; 1.95 M frames forward."""
     print(f"{'':21} trained/s  validated/s  forwarded/s  hours  ({num_streams} streams x {CHUNK}, {device})")
     total = 0.0
     for projections, cells in (([512], [800]), ([1024], [1500]), ([512] * 2, [800] * 2), ([1024] * 2, [1500] * 2)):
