@@ -158,7 +158,7 @@ def pack(experiments: Sequence[Path], svm_name: str, out: Path) -> Path:
         new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
         for source in [best / name for name in _OF_EXPERIMENT] + [svm_dir / name for name in _OF_SVM]:
-            shutil.copyfile(source, new / source.name)
+            shutil.copy2(source, new / source.name)
         (new / _CARD).write_text(model_card(best, svm_dir), encoding="utf-8")
         if out.exists():
             out.rename(old)

@@ -109,6 +109,64 @@ def test_the_first_failure_ends_the_recipe(corpus, shell, tmp_path):
     assert [line for line in done.stderr.splitlines() if "error" in line]
 
 
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """SRC/GENRE/TRACK: twelve artists a genre with a tone each, and the models' options."""
+    root = tmp_path_factory.mktemp("folders")
+    rng = np.random.default_rng(6)
+    rows = ["path,artist"]
+    for genre, pitch in (("high", 2000), ("low", 200)):
+        (root / "src" / genre).mkdir(parents=True)
+        for k in range(12):
+            tone = 0.3 * np.sin(2 * np.pi * pitch * np.arange(3 * 22050) / 22050 * rng.uniform(0.95, 1.05))
+            soundfile.write(root / "src" / genre / f"{k}.wav", tone + 0.01 * rng.normal(size=len(tone)), 22050)
+            rows.append(f"{genre}/{k}.wav,{genre} {k}")
+    (root / "src" / "manifest.csv").write_text("\n".join(rows))
+    (root / "tiny.toml").write_text(TOML)
+    (root / "tiny.models").write_text(MODELS)
+    return root
+
+
+def test_artists_apart_cross_fitted_and_selected(folders, shell, tmp_path):
+    assert shell(f"lstmgenre prep-data folders '{folders}/src' w/data").returncode == 0
+    run = f"'{RECIPE}/run.sh' --work w --conf '{folders}/tiny' --models lstm1 --stage 2 --nj 2"
+    done = shell(f"{run} --split artist --cross-fit 2 --select")
+    assert done.returncode == 0, done.stderr
+
+    def artists(path):
+        return {line.split()[1] for line in (tmp_path / "w/data" / path / "utt2spk").read_text().splitlines()}
+
+    assert not artists("artist/1/train") & artists("artist/1/test")
+    assert artists("artist/1/train") | artists("artist/1/test") == artists("train") | artists("test")
+    exp = tmp_path / "w/exp_artist/lstm1"
+    score = json.loads((exp / "test/score.json").read_text())
+    assert set(score["tracks"]) == {"majority vote", "lseg", "fseg", "lseg_cf", "fseg_cf"}
+    assert {system["total"] for system in score["tracks"].values()} == {12}
+    fitted = (exp / "train/post_cf.scp").read_text().splitlines()
+    assert [line.split()[0] for line in fitted] == sorted(line.split()[0] for line in fitted)
+    assert len(fitted) == 12
+    for fold in "12":
+        outside = artists_of(exp / f"cf2/{fold}/train.scp") | artists_of(exp / f"cf2/{fold}/cv.scp")
+        run_over = [line.split()[0] for line in fitted if f"cf2/{fold}/post.ark" in line]
+        assert len(run_over) == 6
+        assert not outside & {utterance.split("-")[0] for utterance in run_over}
+    for system in ("lseg", "fseg", "lseg_cf", "fseg_cf"):
+        chosen = tomllib.loads((exp / f"{system}.toml").read_text())
+        pooled = json.loads((exp / system / "pooling.json").read_text())
+        assert pooled == {"threshold": chosen["pool-segments"]["threshold"], "fuse": system.startswith("fseg")}
+        options = json.loads((exp / system / "log/train-svm.json").read_text())["options"]
+        assert options["c"] == chosen["train-svm"]["c"]
+    for name in ("majority", "scat_svm", "mfcc_svm"):
+        assert set(json.loads((exp.parent / name / "test/score.json").read_text())["tracks"]) == {name}
+    assert (exp.parent / "report/RESULTS.md").exists()
+    song = shell(f"lstmgenre predict w/exp_artist/bundle '{folders}/src/low/3.wav'")
+    assert song.stdout.startswith(f"{folders}/src/low/3.wav: low "), song.stderr
+
+
+def artists_of(scp):
+    return {line.split("-")[0] for line in scp.read_text().splitlines()}
+
+
 @pytest.mark.parametrize("options", ["--nj", "--no-such-option", "--corpus"])
 def test_wrong_options_exit_2(shell, options):
     assert shell(f"'{RECIPE}/run.sh' {options}").returncode == 2
