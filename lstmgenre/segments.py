@@ -18,7 +18,7 @@ from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
 from lstmgenre.tables import read_map
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
-from lstmgenre.tables.streams import is_pipe, is_standard, split_offset
+from lstmgenre.tables.streams import split_offset
 
 THRESHOLD = 0.9  # k of equation 14, section 4.2 of the paper
 
@@ -52,10 +52,10 @@ class Pooling:
             raise FormatError(f"{path}: not a record of pool-segments ({error}): pool again") from error
 
     def record(self, wspecifier: str) -> None:
-        """Write it beside the archive that `wspecifier` names, unless that is a pipe."""
-        archive = parse_wspecifier(wspecifier).archive
-        if not _is_stream(archive):
-            self.write(_record_of(archive))
+        """Write it beside the archive that was written to `wspecifier`, unless that is a pipe or a device."""
+        archive = Path(parse_wspecifier(wspecifier).archive).resolve()
+        if archive.is_file():
+            self.write(archive.with_suffix(".json"))
 
     @classmethod
     def of_vectors(cls, rspecifier: str) -> Pooling | None:
@@ -64,15 +64,8 @@ class Pooling:
         archive = source.rxfilename
         if source.script and Path(archive).is_file():
             archive = next(iter(read_map(archive).values()), "")
-        return None if _is_stream(archive) else cls.read(_record_of(split_offset(archive)[0]))
-
-
-def _is_stream(name: str) -> bool:
-    return is_pipe(name) or is_standard(name)
-
-
-def _record_of(archive: str) -> Path:
-    return Path(archive).with_suffix(".json")
+        path = Path(split_offset(archive)[0]).resolve()
+        return cls.read(path.with_suffix(".json")) if path.is_file() else None
 
 
 def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:

@@ -1,13 +1,16 @@
 """Segment features against hand-made cases and laws."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lstmgenre.errors import DataError
-from lstmgenre.segments import mean_vector, pool, pool_all
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.segments import Pooling, mean_vector, pool, pool_all
+from lstmgenre.tables import TableWriter
 
 
 def posteriors():
@@ -80,3 +83,24 @@ def test_fusing_names_the_track_that_lacks_features_or_frames():
         list(pool_all([("song", track)], features={}))
     with pytest.raises(DataError, match="song: 3 frames of posteriors but 4"):
         list(pool_all([("song", track)], features={"song": np.zeros((4, 5), np.float32)}))
+
+
+def test_how_vectors_were_pooled_is_found_from_their_archive_or_list(tmp_path):
+    archive, script = tmp_path / "lseg.ark", tmp_path / "elsewhere.scp"
+    with TableWriter(f"ark,scp:{archive},{script}", "vector") as writer:
+        writer.write("song", np.zeros(24, np.float32))
+    assert Pooling.of_vectors(f"ark:{archive}") is None
+    Pooling(0.7, fuse=True).record(f"ark,scp:{archive},{script}")
+    assert Pooling.of_vectors(f"ark:{archive}") == Pooling.of_vectors(f"scp:{script}") == Pooling(0.7, fuse=True)
+    (tmp_path / "lseg.json").write_text("[0.7]")
+    with pytest.raises(FormatError, match=r"lseg\.json"):
+        Pooling.of_vectors(f"scp:{script}")
+
+
+@pytest.mark.parametrize("stream", ["ark:-", "ark:| cat", "ark:/dev/null"])
+def test_nothing_is_recorded_of_vectors_in_a_stream(stream, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Pooling().record(stream)
+    assert Pooling.of_vectors(stream) is None
+    assert list(tmp_path.iterdir()) == []
+    assert not Path("/dev/null.json").exists()
