@@ -9,10 +9,13 @@ killed goes on where its journal ends, so a run that is started again redoes not
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -59,6 +62,10 @@ class Shard:
         return self.archive.with_suffix(".journal")
 
     @property
+    def lock(self) -> Path:
+        return self.archive.with_suffix(".lock")
+
+    @property
     def made_from(self) -> str:
         return _fingerprint(self.config, self.compress, self.excerpts)
 
@@ -88,11 +95,13 @@ def extract(
     *,
     jobs: int = 1,
     compress: bool = False,
+    engine: parallel.Engine = parallel.loky,
 ) -> Extraction:
     """Extract the features of every utterance of `data` and write feats.scp, utt2num_frames and utt2dur.
 
-    Nothing is done where they are already there from the same audio entries and configuration. An utterance that cannot
-    be read is reported and left out. Raises DataError if that befalls more than 5 % of them.
+    There is an archive for each of `jobs` jobs, wherever `engine` runs them. Nothing is done where all is already there
+    from the same audio entries and configuration. An utterance that cannot be read is reported and left out. Raises
+    DataError if that befalls more than 5 % of them.
     """
     excerpts = tuple(Excerpt(utterance, *data.recording_of(utterance)) for utterance in data.utterances)
     if not excerpts:
@@ -111,7 +120,8 @@ def extract(
         for k in range(min(jobs, len(excerpts)))
     ]
     failed: dict[str, str] = {}
-    for failures in parallel.run(extract_shard, shards, jobs, str(data.path / "log" / "extract_scat.JOB.log")):
+    log = str(data.path / "log" / "extract_scat.JOB.log")
+    for failures in parallel.run(extract_shard, shards, jobs, log, engine):
         failed.update(failures)
     for utterance, reason in sorted(failed.items()):
         logger.warning("%s: left out: %s", utterance, reason)
@@ -129,17 +139,30 @@ def extract(
     tables.write_map(data.path / "feats.scp", {e.utterance: f"{s.archive}:{e.offset}" for s, e in entries})
     for shard in shards:
         shard.journal.unlink()
+        shard.lock.unlink()
     return Extraction(len(entries), failed)
 
 
 def extract_shard(shard: Shard) -> dict[str, str]:
-    """Write the shard's archive, going on where a killed run left off; returns the utterances that failed and why."""
+    """Write the shard's archive, going on where a killed run left off; returns the utterances that failed and why.
+
+    Raises DataError where the archive cannot be written.
+    """
     transform = ScatteringFeatures(shard.config)
-    entries = read_journal(shard)
+    try:
+        with _locked(shard.lock):
+            return _extract_shard(shard, transform)
+    except OSError as error:
+        raise DataError(f"{error.filename or shard.part}: cannot be written: {error.strerror}") from error
+
+
+def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str]:
+    if shard.archive.exists() and not shard.part.exists():
+        os.replace(shard.archive, shard.part)  # whole, but some of its utterances had failed
+    size = shard.part.stat().st_size if shard.part.exists() else 0
+    entries = [entry for entry in read_journal(shard) if entry.end <= size]
     finished = {entry.utterance for entry in entries}
     failed: dict[str, str] = {}
-    if entries and shard.archive.exists() and not shard.part.exists():
-        os.replace(shard.archive, shard.part)  # whole, but some of its utterances had failed
     with atomic_output(shard.journal) as stream:  # less a last line that a kill cut short
         for line in ({"made_from": shard.made_from}, *map(vars, entries)):
             stream.write(json.dumps(line) + "\n")
@@ -155,13 +178,26 @@ def extract_shard(shard: Shard) -> dict[str, str]:
                 logger.warning("%s: %s", excerpt.utterance, error)
                 failed[excerpt.utterance] = str(error)
                 continue
-            # The archive first: a journal line stands for bytes that are there.
+            # The archive first: a journal line stands for bytes that are there, after a power cut, too.
             archive.flush()
+            os.fsync(archive.fileno())
             journal.write(json.dumps(vars(entry)) + "\n")
             journal.flush()
             logger.info("%s: %d frames", entry.utterance, entry.frames)
     os.replace(shard.part, shard.archive)
     return failed
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Wait for whoever is at the same shard: a worker that a cluster took for lost, or that outlived its command."""
+    with open(path, "w", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("%s: held by another process, which writes this archive: waiting for its end", path)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def _write(archive: BinaryIO, excerpt: Excerpt, shard: Shard, transform: ScatteringFeatures) -> Entry:

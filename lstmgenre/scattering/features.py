@@ -11,7 +11,7 @@ import numpy as np
 
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.scattering.filters import Bank, FloatArray, kymatio_bank, scatnet_bank
-from lstmgenre.scattering.transform import Scattering
+from lstmgenre.scattering.transform import Scattering, Signal
 
 SILENCE = 2.0**-20  # ScatNet: what is added before a division or a logarithm, times the bank's gain
 
@@ -114,7 +114,7 @@ class ScatteringFeatures:
         self._second = [path.row for path in self.paths if path.order == 2]
         self._parent = [row_of[path.bank, path.wavelets[:1]] for path in self.paths if path.order == 2]
 
-    def __call__(self, samples: FloatArray) -> FloatArray:
+    def __call__(self, samples: Signal) -> FloatArray:
         """Features (frames, dim), float32, of `samples` (samples,) at the config's rate, in [-1, 1].
 
         There are 1 + floor((samples - 1) / hop) frames; frame m is centred on sample m * hop. `samples` may be a memory

@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,13 @@ LONGEST_CHUNK = 10  # margins: longer ones save little overlap, and leave the ca
 CHUNK_HOPS = [factor * 2**power for power in range(1, 12) for factor in (2, 3, 5, 15)]
 
 
+class Signal(Protocol):
+    """The samples of a track: an array, or what gives slices as one does."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> FloatArray: ...
+
+
 class Scattering:
     """Order 0, 1 and 2 of several banks over one signal, one frame per `hop` samples.
 
@@ -53,11 +60,11 @@ class Scattering:
         self._scratch = _Scratch()
         self._plan = lru_cache(maxsize=4)(self._make_plan)
 
-    def __call__(self, samples: FloatArray) -> Iterator[FloatArray]:
+    def __call__(self, samples: Signal) -> Iterator[FloatArray]:
         """The frames of a track, as float32 blocks (rows, frames) that follow one another.
 
-        Rows are bank after bank, in the order of `Bank.paths`. `samples` may be anything with a length and slices of
-        real numbers, such as a memory map: it is read once, in pieces, and never copied as a whole.
+        Rows are bank after bank, in the order of `Bank.paths`. `samples` is read in pieces, and never
+        copied as a whole.
         """
         frames = 1 + (len(samples) - 1) // self.hop
         hops = self._chunk_hops(frames)
@@ -83,7 +90,7 @@ class Scattering:
 
         return min((n for n in CHUNK_HOPS if 2 < n / self.margin <= LONGEST_CHUNK), key=work)
 
-    def _read(self, samples: FloatArray, first: int, chunk: FloatArray) -> None:
+    def _read(self, samples: Signal, first: int, chunk: FloatArray) -> None:
         """Fill `chunk` from sample `first` on; before the start and after the end of the track is its mirror image."""
         last = first + len(chunk)
         inside = samples[max(first, 0) : min(last, len(samples))]
