@@ -1,46 +1,250 @@
-"""Run one function over the shards of a job in several processes, with a log per shard as Kaldi's run.pl keeps it."""
+"""Run one function over the shards of a job in several processes, with a log per shard as Kaldi's run.pl keeps it.
+
+Where the processes are is for the engine to say: `loky` on this machine, `dask` on a cluster that runs already, `slurm`
+by submitit. Shards, logs and results are the same; elsewhere the files must have the same paths as here.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import platform
+import signal
+import threading
 import time
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-import joblib
+from joblib.externals.loky import ProcessPoolExecutor
 from threadpoolctl import threadpool_limits
 
-from lstmgenre.errors import LstmGenreError
+from lstmgenre.errors import DataError, LstmGenreError
+from lstmgenre.tables.streams import NO_PIPES
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3  # at a shard whose process is lost
+
+_POLL = 0.05  # seconds between looks at the running jobs
+_SLURM_MINUTES = 24 * 60  # a job may take; what SBATCH_TIMELIMIT says goes before
+_KILLED = "its process was killed, for want of memory perhaps"
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
 
-def run(function: Callable[[Shard], Result], shards: Sequence[Shard], jobs: int, log: str) -> Iterator[Result]:
-    """Yield function(shard) for every shard as it comes, `jobs` at a time, each in a one-threaded process of its own.
+class Job(Protocol):
+    def done(self) -> bool: ...
+    def result(self) -> Any: ...
+
+
+Submit = Callable[..., Job]
+Engine = Callable[[Path], AbstractContextManager[Submit]]  # given a directory for files of its own
+
+
+@contextmanager
+def loky(directory: Path) -> Iterator[Submit]:
+    """Processes of this machine, one for each shard: if one is killed, no other is touched."""
+    executors: list[ProcessPoolExecutor] = []
+
+    def submit(function: Callable[..., Any], *args: Any) -> Job:
+        executor = ProcessPoolExecutor(
+            1, env={"OMP_NUM_THREADS": "1"}, initializer=_end_with_parent, initargs=(os.getpid(),)
+        )
+        executors.append(executor)
+        job = executor.submit(function, *args)
+        job.add_done_callback(lambda _: executor.shutdown(wait=False))
+        return job
+
+    try:
+        yield submit
+    finally:
+        for executor in executors:
+            executor.shutdown(kill_workers=True)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Let this process end when its parent has been killed, lest it write where the next run does."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def dask(directory: Path, scheduler: str) -> Iterator[Submit]:
+    """The workers of a dask.distributed cluster, best of one thread each; they end what they have begun."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise DataError("the backend dask needs the package distributed: pip install 'lstmgenre[dask]'") from error
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of its troubles is told by us
+    try:
+        client = Client(scheduler, set_as_default=False, timeout=10)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{scheduler}: no dask scheduler answers: start one, or check the address") from error
+    with client:
+        logger.info("%s: a dask cluster of %d workers", scheduler, len(client.scheduler_info(n_workers=-1)["workers"]))
+        jobs: list[Any] = []
+
+        def submit(function: Callable[..., Any], *args: Any) -> Job:
+            jobs.append(client.submit(function, *args, pure=False))
+            return jobs[-1]
+
+        try:
+            yield submit
+        finally:
+            if client.status != "running":
+                raise DataError(f"{scheduler}: the dask scheduler is lost: start it, and give the same command again")
+            client.cancel(jobs)
+
+
+@contextmanager
+def slurm(directory: Path, cluster: str = "slurm") -> Iterator[Submit]:
+    """Jobs of Slurm, which takes partition, memory and the like from SBATCH_* in the environment.
+
+    submitit's `local` cluster, processes of this machine, is for trying it out.
+    """
+    try:
+        import submitit
+
+        executor = submitit.AutoExecutor(directory / "slurm", cluster=cluster)
+    except ImportError as error:
+        raise DataError("the backend slurm needs the package submitit: pip install 'lstmgenre[slurm]'") from error
+    except (RuntimeError, ValueError) as error:
+        raise DataError(f"no Slurm here: {error}") from error
+    executor.update_parameters(name="lstmgenre", timeout_min=_SLURM_MINUTES, cpus_per_task=1)
+    jobs: list[Any] = []
+
+    def submit(function: Callable[..., Any], *args: Any) -> Job:
+        jobs.append(executor.submit(function, *args))
+        return jobs[-1]
+
+    try:
+        yield submit
+    finally:
+        for job in jobs:
+            if not job.done():
+                job.cancel(check=False)
+
+
+@contextmanager
+def _here(directory: Path) -> Iterator[Submit]:
+    """This very process, for a single job."""
+
+    def submit(function: Callable[..., Any], *args: Any) -> Job:
+        job: Future[Any] = Future()
+        job.set_result(function(*args))
+        return job
+
+    yield submit
+
+
+def run(
+    function: Callable[[Shard], Result], shards: Sequence[Shard], jobs: int, log: str, engine: Engine = loky
+) -> list[Result]:
+    """function(shard) for every shard, `jobs` at a time, each in a one-threaded process of its own.
 
     `log` is a path in which JOB stands for the shard's number from 1 (log/extract_scat.JOB.log); the lines that a shard
-    logs go there. The first LstmGenreError of a shard stops the run and is raised here with its log's name.
+    logs go there. The first LstmGenreError of a shard ends the run and is raised here with its log's name. A shard
+    whose process is lost, or that fails otherwise, is run again; after three times the others are run to their end, and
+    DataError tells with what its log ended.
     """
-    tasks = (
-        joblib.delayed(_run_shard)(function, shard, log.replace("JOB", str(k))) for k, shard in enumerate(shards, 1)
-    )
-    with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        yield from joblib.Parallel(return_as="generator_unordered")(tasks)
+    if jobs == 1 and engine is loky:
+        engine = _here
+    task = partial(_run_shard, function, os.getcwd(), os.environ.get(NO_PIPES, ""))
+    logs = [log.replace("JOB", str(k + 1)) for k in range(len(shards))]
+    results: dict[int, Result] = {}
+    failures: Counter[int] = Counter()
+    given_up: list[str] = []
+    waiting, running = deque(range(len(shards))), dict[int, Job]()
+    with engine(Path(log).parent) as submit:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                k = waiting.popleft()
+                with _without_interrupts():
+                    running[k] = submit(task, shards[k], logs[k])
+            finished = [k for k, job in running.items() if job.done()]
+            for k in finished:
+                outcome = _outcome(running.pop(k))
+                if isinstance(outcome, LstmGenreError):
+                    raise outcome
+                if not isinstance(outcome, _Failure):
+                    results[k] = outcome
+                    continue
+                failures[k] += 1
+                if outcome.again and failures[k] < ATTEMPTS:
+                    logger.warning("job %d of %d: %s: running it again", k + 1, len(shards), outcome)
+                    waiting.append(k)
+                else:
+                    given_up.append(f"job {k + 1} of {len(shards)} failed time and again: {outcome}; {_tail(logs[k])}")
+            if not finished:
+                time.sleep(_POLL)
+    if given_up:
+        raise DataError(
+            f"{' -- '.join(given_up)} -- the other jobs are done and kept; to go on, give the same command again"
+        )
+    return [results[k] for k in range(len(shards))]
 
 
-def _run_shard(function: Callable[[Shard], Result], shard: Shard, log: str) -> Result:
-    # One thread each: workers that thread their FFTs and GEMMs fight for the same cores. (joblib sees to that in its
-    # processes, but runs a single job in this one.)
-    with shard_log(Path(log), f"{function.__module__}.{function.__qualname__}"), threadpool_limits(1):
-        try:
+class _Failure(Exception):
+    """What may go better the next time; `again` is false where the engine has tried often enough."""
+
+    again = True
+
+
+def _outcome(job: Job) -> Any:
+    try:
+        return job.result()
+    except Exception as error:
+        failure = _Failure(_KILLED)
+        failure.again = type(error).__name__ != "KilledWorker"  # dask raises that after four lost workers
+        return failure
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that the block starts never see Ctrl-C, which a terminal sends to all: their parent ends them."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _tail(log: str) -> str:
+    try:
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return f"no log {log}"
+    return f"{log} ends: {' / '.join(line for line in lines[-4:] if not line.startswith('#'))}"
+
+
+def _run_shard(
+    function: Callable[[Shard], Result], directory: str, no_pipes: str, shard: Shard, log: str
+) -> Result | LstmGenreError | _Failure:
+    # Workers on other machines know neither where relative paths start nor that commands in tables are forbidden.
+    os.chdir(directory)
+    os.environ[NO_PIPES] = no_pipes
+    logging.raiseExceptions = False  # a log on a full disk is no matter for tracebacks; the archive there will be
+    try:
+        # One thread each: workers that thread their FFTs and GEMMs fight for the same cores.
+        with shard_log(Path(log), f"{function.__module__}.{function.__qualname__}"), threadpool_limits(1):
             return function(shard)
-        except LstmGenreError as error:
-            raise type(error)(f"{error} (log: {log})") from error
+    except LstmGenreError as error:
+        return type(error)(f"{error} (log: {log})")
+    except Exception as error:
+        return _Failure(f"{type(error).__name__}: {error}")
 
 
 @contextmanager
@@ -49,9 +253,11 @@ def shard_log(path: Path, title: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
     root = logging.getLogger("lstmgenre")
+    thread = threading.get_ident()
     with path.open("w", encoding="utf-8") as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(levelname)s (%(name)s) %(message)s"))
+        handler.addFilter(lambda record: record.thread == thread)  # a dask worker may run two shards side by side
         root.addHandler(handler)
         root.setLevel(logging.INFO)
         stream.write(
@@ -63,6 +269,7 @@ def shard_log(path: Path, title: str) -> Iterator[None]:
             yield
             code = 0
         except BaseException as error:
+            stream.write("" if isinstance(error, LstmGenreError) else traceback.format_exc())
             stream.write(f"ERROR {type(error).__name__}: {error}\n")
             raise
         finally:

@@ -96,6 +96,13 @@ class Forward:
         return torch.cat([x, x[-1:].expand(self.time_shift, -1)])
 
 
+def forward(
+    features: Iterable[tuple[str, np.ndarray]], model: Path, feature_transform: Path | None = None, **options: Any
+) -> Iterator[tuple[str, np.ndarray]]:
+    """:meth:`Forward.load` and the pass itself: what a worker can be sent without the model's weights."""
+    return Forward.load(model, feature_transform, **options)(features)
+
+
 def _windows(features: Iterable[tuple[str, np.ndarray]]) -> Iterator[list[tuple[str, np.ndarray]]]:
     window: list[tuple[str, np.ndarray]] = []
     frames = 0

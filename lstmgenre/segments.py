@@ -16,7 +16,7 @@ import numpy as np
 
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
-from lstmgenre.tables import read_map
+from lstmgenre.tables import open_table, read_map
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
 from lstmgenre.tables.streams import split_offset
 
@@ -121,3 +121,10 @@ def pool_all(
                 )
             vector = np.concatenate([mean_vector(scattering), vector])
         yield utterance, vector
+
+
+def pool_table(
+    posteriors: Iterable[tuple[str, np.ndarray]], threshold: float, fuse: str | None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """:func:`pool_all` with the table of features that the rspecifier `fuse` names: what a worker can be sent."""
+    return pool_all(posteriors, threshold, open_table(fuse) if fuse else None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
 import signal
 import sys
 from types import FrameType
@@ -12,14 +14,18 @@ from lstmgenre.cli import baselines, bundles, data, features, nets, scores, segm
 from lstmgenre.cli.app import app
 from lstmgenre.errors import LstmGenreError
 
+_STOPS = signal.SIGINT, signal.SIGTERM
+
 
 class Interrupted(BaseException):
-    """Ctrl-C; a class of our own because Typer answers KeyboardInterrupt itself, with exit status 1."""
+    """Ctrl-C or SIGTERM; a class of our own because Typer answers KeyboardInterrupt itself, with exit status 1."""
 
 
 def main() -> None:
     """Run the command line; what a user can mend ends in one line on stderr and exit status 1."""
-    signal.signal(signal.SIGINT, _interrupt)
+    for signum in _STOPS:
+        signal.signal(signum, _interrupt)
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no matter for tracebacks
     try:
         app()
     except LstmGenreError as error:
@@ -28,8 +34,8 @@ def main() -> None:
         # The reader has gone (head, a closed pager) and nobody is left to tell; nor may Python complain as it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
-    except Interrupted:
-        _end("interrupted: the same command goes on where this one stopped", 128 + signal.SIGINT)
+    except Interrupted as stop:
+        _end(f"interrupted; to go on: {shlex.join(['lstmgenre', *sys.argv[1:]])}", 128 + stop.args[0])
     except MemoryError:
         _end("out of memory: use fewer jobs (--nj) or a machine with more of it", 1)
     except OSError as error:
@@ -37,7 +43,9 @@ def main() -> None:
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise Interrupted
+    for each in _STOPS:
+        signal.signal(each, signal.SIG_IGN)  # files are being tidied up, which a second Ctrl-C must not cut short
+    raise Interrupted(signum)
 
 
 def _end(message: str, status: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import logging
 import os
@@ -12,14 +13,18 @@ import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lstmgenre import console
 from lstmgenre.files import atomic_output
+
+if TYPE_CHECKING:
+    from lstmgenre.parallel import Engine
 
 app = typer.Typer(
     name="lstmgenre",
@@ -69,6 +74,36 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+class Backend(enum.StrEnum):
+    loky = "loky"
+    dask = "dask"
+    slurm = "slurm"
+
+
+TableJobs = Annotated[int, typer.Option("--nj", min=1, help="Parallel jobs, from an scp: to a file.")]
+BackendOption = Annotated[
+    Backend, typer.Option("--backend", help="Where jobs run: on this machine, on a dask cluster, by Slurm.")
+]
+Address = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="dask: tcp://HOST:PORT. slurm: local, to try it.")
+]
+
+
+def engine(backend: Backend, address: str | None) -> Engine:
+    """What lstmgenre.parallel calls the engine of these options."""
+    from lstmgenre import parallel
+
+    if backend is Backend.dask:
+        if address is None:
+            raise typer.BadParameter("--backend dask needs --scheduler tcp://HOST:PORT")
+        return partial(parallel.dask, scheduler=address)
+    if backend is Backend.slurm:
+        return partial(parallel.slurm, cluster=address or "slurm")
+    if address is not None:
+        raise typer.BadParameter("--scheduler is for --backend dask")
+    return parallel.loky
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Config, app, recorded
+from lstmgenre.cli.app import Address, Backend, BackendOption, Config, app, engine, recorded
 
 if TYPE_CHECKING:
     from lstmgenre.scattering.features import FeatureConfig
@@ -24,6 +24,8 @@ def extract_scat(
     data_dir: Annotated[Path | None, typer.Argument(metavar="DATA_DIR")] = None,
     config: Config = None,
     nj: Annotated[int, typer.Option("--nj", min=1, help="Parallel jobs, an archive each.")] = 1,
+    backend: BackendOption = Backend.loky,
+    scheduler: Address = None,
     compress: Annotated[bool, typer.Option(help="Write compressed matrices (8 bits a number).")] = False,
     bank: Annotated[
         str, typer.Option(help="paper, kymatio, or a JSON file as scat.json beside the features.")
@@ -68,7 +70,7 @@ def extract_scat(
     data = DataDir.read(data_dir, need=["wav.scp"])
     with recorded(context, data_dir):
         with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data)):
-            result = extract(data, features, jobs=nj, compress=compress)
+            result = extract(data, features, jobs=nj, compress=compress, engine=engine(backend, scheduler))
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
         logger.info("%s: features of %d utterances%s", data_dir, result.done, left_out)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Config, app, recorded
+from lstmgenre.cli.app import Address, Backend, BackendOption, Config, TableJobs, app, engine, recorded
 
 if TYPE_CHECKING:
     from lstmgenre.nnet1.nnet import Nnet
@@ -211,7 +212,7 @@ def _device(device: Device, threads: int) -> str:
 
 
 @app.command("forward")
-def forward(
+def run_forward(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A training directory or a nnet1 file.")],
     features: Annotated[str, typer.Argument(metavar="FEATS_RSPECIFIER")],
     posteriors: Annotated[str, typer.Argument(metavar="POST_WSPECIFIER")],
@@ -222,6 +223,9 @@ def forward(
     no_softmax: Annotated[bool, typer.Option("--no-softmax", help="Leave out the last softmax.")] = False,
     apply_log: Annotated[bool, typer.Option("--apply-log", help="Logarithm of the output.")] = False,
     time_shift: Annotated[int, typer.Option(min=0, help="Frames to shift back; undoes --targets-delay.")] = 0,
+    nj: TableJobs = 1,
+    backend: BackendOption = Backend.loky,
+    scheduler: Address = None,
     device: DeviceOption = Device.auto,
     threads: Threads = 1,
 ) -> None:
@@ -231,24 +235,21 @@ def forward(
     """
     if no_softmax and apply_log:
         raise typer.BadParameter("--no-softmax leaves no probabilities for --apply-log")
-    from lstmgenre import tables
-    from lstmgenre.posteriors import Forward
+    from lstmgenre.posteriors import forward
     from lstmgenre.scattering import record
+    from lstmgenre.sharded import map_table
 
-    run = Forward.load(
-        model,
-        feature_transform,
+    run = partial(
+        forward,
+        model=model,
+        feature_transform=feature_transform,
         no_softmax=no_softmax,
         apply_log=apply_log,
         time_shift=time_shift,
         device=_device(device, threads),
     )
     record.check(model if model.is_dir() else model.parent, features)
-    count = 0
-    with tables.TableWriter(posteriors) as writer:
-        for utterance, matrix in run(tables.read_table(features)):
-            writer.write(utterance, matrix)
-            count += 1
+    count = map_table(run, features, posteriors, jobs=nj, engine=engine(backend, scheduler))
     logger.info("ran %d utterances through %s", count, model)
 
 

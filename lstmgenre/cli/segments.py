@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Config, app, recorded
+from lstmgenre.cli.app import Address, Backend, BackendOption, Config, TableJobs, app, engine, recorded
 
 logger = logging.getLogger(__name__)
 
@@ -23,20 +24,19 @@ def pool_segments(
     fuse: Annotated[
         str | None, typer.Option(metavar="FEATS_RSPECIFIER", help="Put the mean of these features first.")
     ] = None,
+    nj: TableJobs = 1,
+    backend: BackendOption = Backend.loky,
+    scheduler: Address = None,
 ) -> None:
     """Pool the posteriors of each track: max, min, mean, share above the threshold (equations 10-14).
 
     Example: lstmgenre pool-segments scp:exp/lstm/test/post.scp ark,scp:seg.ark,seg.scp --fuse scp:data/test/feats.scp
     """
-    from lstmgenre import tables
-    from lstmgenre.segments import Pooling, pool_all
+    from lstmgenre.segments import Pooling, pool_table
+    from lstmgenre.sharded import map_table
 
-    features = tables.open_table(fuse) if fuse else None
-    count = 0
-    with tables.TableWriter(segments, "vector") as writer:
-        for utterance, vector in pool_all(tables.read_table(posteriors), threshold, features):
-            writer.write(utterance, vector)
-            count += 1
+    run = partial(pool_table, threshold=threshold, fuse=fuse)
+    count = map_table(run, posteriors, segments, "vector", nj, engine(backend, scheduler))
     Pooling(threshold, fuse is not None).record(segments)
     logger.info("pooled %d tracks", count)
 
