@@ -80,6 +80,7 @@ def train(
     epoch_kind = frames if isinstance(options, FrameOptions) else streams
     settings = _settings(nnet, options, schedule, feature_transform)
     epochs = _resume(exp, settings)
+    completed = len(epochs)
 
     def cross_validate(net: Nnet) -> Xent:
         return epoch_kind.cross_validate(net.to(device), cv_set, options, feature_transform)
@@ -120,7 +121,8 @@ def train(
 
     if plan.best == 0:
         logger.warning("%s: no epoch was better than the initial net, which becomes final.nnet", exp)
-    Nnet.read(exp / epochs[plan.best].nnet).write(exp / "final.nnet")
+    if len(epochs) > completed or not (exp / "final.nnet").exists():
+        Nnet.read(exp / epochs[plan.best].nnet).write(exp / "final.nnet")
 
 
 def _settings(
