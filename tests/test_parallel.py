@@ -1,13 +1,24 @@
-"""Shards in processes of their own: every result, a log each, and the first error by its log."""
+"""Shards in processes of their own, on every engine: results, a log each, user errors, and workers that are lost."""
 
+import json
 import logging
 import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 import threadpoolctl
 
 from lstmgenre import parallel
 from lstmgenre.errors import DataError
+from lstmgenre.scattering import record
+from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)
+
+ROOT = Path(__file__).parents[1]
 
 
 def _square(number):
@@ -17,30 +28,155 @@ def _square(number):
     return number**2
 
 
+def _where(_):
+    return os.getcwd(), os.environ[parallel.NO_PIPES]
+
+
 def _who(_):
     import numpy  # noqa: F401 (its BLAS is what threadpoolctl looks at)
 
     return os.getpid(), max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
 
 
-def test_every_shard_gives_its_result_and_its_log(tmp_path):
-    results = parallel.run(_square, [3, 1, 2], 2, str(tmp_path / "log" / "square.JOB.log"))
-    assert sorted(results) == [1, 4, 9]
-    lines = (tmp_path / "log" / "square.1.log").read_text().splitlines()
+def _count(name):
+    """How often a shard has come here, from a file that gets a byte a time."""
+    with open(name, "a") as stream:
+        stream.write(".")
+        return stream.tell()
+
+
+def _killed(shard):
+    """A shard (file, times) that is killed as often."""
+    name, times = shard
+    logging.getLogger("lstmgenre.test").info("trying %s", name)
+    if _count(name) <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return name
+
+
+def _refused(name):
+    _count(name)
+    raise DataError(f"{name}: is no good")
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    """The address of a dask scheduler with two workers, each a process that is started again when it dies."""
+    folder = tmp_path_factory.mktemp("dask")
+    file = folder / "scheduler.json"
+    common = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+    commands = [
+        ["dask_scheduler", "--port", "0"],
+        ["dask_worker", "--nworkers", "2", "--nthreads", "1", "--local-directory", str(folder)],
+    ]
+    processes = []
+    try:
+        for name, *options in commands:
+            with open(folder / f"{name}.log", "w") as log:
+                line = [sys.executable, "-m", f"distributed.cli.{name}", *options, *common]
+                environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+                processes.append(subprocess.Popen(line, cwd=folder, env=environment, stdout=log, stderr=log))
+            while not file.exists():
+                assert processes[0].poll() is None, (folder / "dask_scheduler.log").read_text()
+                time.sleep(0.05)
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(params=["loky", "dask", "slurm"])
+def engine(request, monkeypatch, tmp_path):
+    """Each engine, run from tmp_path."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    if request.param == "dask":
+        return partial(parallel.dask, scheduler=request.getfixturevalue("scheduler"))
+    return parallel.loky if request.param == "loky" else partial(parallel.slurm, cluster="local")
+
+
+def test_every_shard_gives_its_result_and_its_log(engine):
+    assert parallel.run(_square, [3, 1, 2], 2, "log/square.JOB.log", engine) == [9, 1, 4]
+    lines = Path("log/square.1.log").read_text().splitlines()
     assert lines[0].startswith("# ")
     assert any(line.startswith("# Started at ") for line in lines)
     assert "INFO (lstmgenre.test) squaring 3" in lines
+    assert not any("squaring 1" in line for line in lines)
     assert lines[-1].startswith("# Ended (code 0) at ")
 
 
-def test_a_failing_shard_is_raised_with_its_log(tmp_path):
-    log = str(tmp_path / "square.JOB.log")
-    with pytest.raises(DataError, match=r"-5: is negative \(log: .*square\.2\.log\)"):
-        list(parallel.run(_square, [3, -5], 2, log))
-    assert "# Ended (code 1) at " in (tmp_path / "square.2.log").read_text()
+def test_workers_know_where_paths_start_and_that_pipes_are_forbidden(engine, monkeypatch):
+    monkeypatch.setenv(parallel.NO_PIPES, "1")
+    assert parallel.run(_where, [1, 2], 2, "JOB.log", engine) == [(os.getcwd(), "1")] * 2
 
 
-def test_workers_are_other_processes_with_one_thread(tmp_path):
-    results = list(parallel.run(_who, range(4), 2, str(tmp_path / "JOB.log")))
+def test_an_error_of_the_user_ends_the_run_at_once_and_names_the_log(engine):
+    with pytest.raises(DataError, match=r"^bad: is no good \(log: log/x\.1\.log\)$"):
+        parallel.run(_refused, ["bad"], 2, "log/x.JOB.log", engine)
+    assert Path("bad").read_text() == "."
+    assert "# Ended (code 1) at " in Path("log/x.1.log").read_text()
+
+
+def test_the_shard_of_a_lost_worker_is_run_again(engine):
+    assert parallel.run(_killed, [("a", 0), ("b", 1), ("c", 0)], 2, "log/x.JOB.log", engine) == ["a", "b", "c"]
+    assert Path("b").read_text() == ".."
+    assert Path("log/x.2.log").read_text().splitlines()[-1].startswith("# Ended (code 0)")
+
+
+@pytest.mark.parametrize("engine", ["loky", "dask"], indirect=True)
+def test_a_shard_that_is_lost_each_time_is_told_when_the_others_are_done(engine):
+    with pytest.raises(DataError) as error:
+        parallel.run(_killed, [("a", 99), ("b", 0), ("c", 0)], 2, "log/x.JOB.log", engine)
+    assert "job 1 of 3" in str(error.value)
+    assert "log/x.1.log ends: INFO (lstmgenre.test) trying a" in str(error.value)
+    assert len(Path("a").read_text()) <= 4  # dask, not we, counts to four
+    assert Path("b").exists()
+    assert Path("c").exists()
+
+
+def test_workers_of_this_machine_are_other_processes_with_one_thread(tmp_path):
+    results = parallel.run(_who, range(4), 2, str(tmp_path / "JOB.log"))
     assert os.getpid() not in {pid for pid, _ in results}
     assert {threads for _, threads in results} == {1}
+
+
+def test_a_single_job_stays_in_this_process(tmp_path):
+    assert parallel.run(_who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        ("--backend dask", 2, "needs --scheduler"),
+        ("--scheduler tcp://127.0.0.1:1", 2, "is for --backend dask"),
+        ("--backend slurm", 1, "no Slurm here"),
+        ("--backend dask --scheduler nonsense://", 2, "needs --scheduler tcp://HOST:PORT"),
+        ("--backend dask --scheduler tcp://127.0.0.1:1", 1, "no dask scheduler answers"),
+    ],
+)
+def test_engines_that_are_not_there(data, shell, options, status, said):  # noqa: F811
+    done = shell(f"lstmgenre extract-scat data {options}")
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert said in " ".join(done.stderr.split())
+
+
+def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, shell, scheduler, tmp_path):  # noqa: F811
+    record.write(tmp_path / "bank", SMALL)
+    once = "[ -e killed ] || { touch killed; kill -9 $PPID; }"
+    data.wav_scp["a1-t4"] = f"{once}; cat {data.wav_scp['a1-t4']} |"
+    data.write()
+    shell("cp -r data here; touch killed")
+    command = "lstmgenre extract-scat {} --bank bank/scat.json --nj 2"
+    assert shell(command.format("here")).returncode == 0
+    (tmp_path / "killed").unlink()
+    done = shell(f"{command.format('data')} --backend dask --scheduler {scheduler}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "killed").exists()
+    for name in ("utt2num_frames", "utt2dur", "data/scat.1.ark", "data/scat.2.ark", "data/scat.json"):
+        assert (tmp_path / "data" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
+    assert (tmp_path / "data/feats.scp").read_text() == (tmp_path / "here/feats.scp").read_text().replace(
+        f"{tmp_path}/here/", f"{tmp_path}/data/"
+    )
+    assert {p.name for p in (tmp_path / "data/data").iterdir()} == {p.name for p in (tmp_path / "here/data").iterdir()}

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shlex
 import sys
 import time
@@ -96,9 +97,9 @@ def engine(backend: Backend, address: str | None) -> Engine:
     from lstmgenre import parallel
 
     if backend is Backend.dask:
-        if address is None:
+        if not re.fullmatch(r"(tcp|tls)://.+:\d+", address or ""):
             raise typer.BadParameter("--backend dask needs --scheduler tcp://HOST:PORT")
-        return partial(parallel.dask, scheduler=address)
+        return partial(parallel.dask, scheduler=str(address))
     if backend is Backend.slurm:
         return partial(parallel.slurm, cluster=address or "slurm")
     if address is not None:
