@@ -10,7 +10,12 @@ import sys
 from types import FrameType
 
 from lstmgenre import console
-from lstmgenre.cli import baselines, bundles, data, features, nets, scores, segments  # noqa: F401 (register commands)
+
+# Each registers its commands, in the order in which --help shows them: that of the pipeline.
+# isort: off
+from lstmgenre.cli import data, features, nets, segments, scores, baselines, bundles  # noqa: F401
+
+# isort: on
 from lstmgenre.cli.app import app
 from lstmgenre.errors import LstmGenreError
 
