@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,12 +81,13 @@ def train_dnn(
 ) -> None:
     """Train the baseline: a sigmoid network on single frames, as nnet1's nnet-train-frmshuff does.
 
-    A killed run goes on when started again. Example: lstmgenre train-dnn data/train exp/dnn1 --hidden 1024
+    A killed run goes on when started again. N processes share the work: torchrun --nproc-per-node N -m lstmgenre ...
+    Example: lstmgenre train-dnn data/train exp/dnn1 --hidden 1024
     """
     from lstmgenre.nnet1 import init
     from lstmgenre.training.frames import FrameOptions
 
-    with recorded(context, exp_dir):
+    with _training(context, exp_dir, where := _device(device, threads)):
         experiment = _set_up(data_dir, exp_dir, cv_dir, seed)
         options = FrameOptions(
             learn_rate=learn_rate,
@@ -95,7 +98,7 @@ def train_dnn(
             randomizer_seed=seed,
         )
         nnet = init.dnn(experiment.input_dim, hidden, len(experiment.genres), seed)
-        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, max_iters, halving_factor), device, threads)
+        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, max_iters, halving_factor), where)
 
 
 @app.command("train-lstm")
@@ -111,7 +114,7 @@ def train_lstm(
     cv_dir: CvDir = None,
     learn_rate: LearnRate = 0.008,
     momentum: Momentum = 0.0,
-    num_streams: Annotated[int, typer.Option(min=1, help="Utterances side by side.")] = 4,
+    num_streams: Annotated[int, typer.Option(min=1, help="Utterances side by side, on all ranks together.")] = 4,
     batch_size: Annotated[int, typer.Option(min=1, help="Frames of truncated back-propagation through time.")] = 20,
     targets_delay: Annotated[int, typer.Option(min=0, help="Frames that the net sees ahead of its label.")] = 5,
     param_scale: Annotated[float, typer.Option(min=0, help="Initial LSTM weights are uniform in +-this.")] = 0.01,
@@ -125,13 +128,13 @@ def train_lstm(
 ) -> None:
     """Train an LSTM with peepholes and projection on sequences, as nnet1's nnet-train-lstm-streams does.
 
-    A killed run goes on when started again.
+    A killed run goes on when started again. N processes share the work: torchrun --nproc-per-node N -m lstmgenre ...
     Example: lstmgenre train-lstm data/train exp/lstm1 --config conf/paper.toml --hidden 512 --cell-dim 800
     """
     from lstmgenre.nnet1 import init
     from lstmgenre.training.streams import StreamOptions
 
-    with recorded(context, exp_dir):
+    with _training(context, exp_dir, where := _device(device, threads)):
         experiment = _set_up(data_dir, exp_dir, cv_dir, seed)
         options = StreamOptions(
             learn_rate=learn_rate,
@@ -142,7 +145,21 @@ def train_lstm(
         )
         cells = [cell_dim] * len(hidden)
         nnet = init.lstm(experiment.input_dim, hidden, cells, len(experiment.genres), seed, param_scale, clip_gradient)
-        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, max_iters, halving_factor), device, threads)
+        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, max_iters, halving_factor), where)
+
+
+@contextmanager
+def _training(context: typer.Context, exp_dir: Path, device: str) -> Iterator[None]:
+    """One rank of torchrun's, or all there is: the first logs and keeps the record, the others are silent."""
+    from lstmgenre.training import ranks
+
+    with ranks.joined(device):
+        if ranks.first():
+            with recorded(context, exp_dir):
+                yield
+        else:
+            logging.disable()
+            yield
 
 
 def _set_up(data_dir: Path, exp_dir: Path, cv_dir: Path | None, seed: int) -> Experiment:
@@ -167,13 +184,14 @@ def _train(
     exp_dir: Path,
     options: FrameOptions | StreamOptions,
     schedule: Schedule,
-    device: Device,
-    threads: int,
+    device: str,
 ) -> None:
+    from lstmgenre.training import ranks
     from lstmgenre.training.trainer import train
 
     done = 0
-    with console.progress(f"training {exp_dir}", schedule.max_iters, lambda: done):
+    show = console.progress(f"training {exp_dir}", schedule.max_iters, lambda: done)
+    with show if ranks.first() else nullcontext():
         for epoch in train(
             nnet,
             experiment.train,
@@ -182,7 +200,7 @@ def _train(
             options,
             schedule,
             experiment.transform,
-            _device(device, threads),
+            device,
         ):
             done = epoch.iteration
             trained = (

@@ -17,6 +17,7 @@ from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.scattering import record
 from lstmgenre.tables import read_table
+from lstmgenre.training import ranks
 from lstmgenre.training.examples import Examples
 
 logger = logging.getLogger(__name__)
@@ -48,14 +49,22 @@ def set_up(
     genres = data.genres
     if len(genres) < 2:
         raise DataError(f"{data.path}: a classifier needs two genres or more, and utt2genre has {len(genres)}")
-    with atomic_output(exp_dir / "genres") as stream:
-        stream.writelines(f"{genre}\n" for genre in genres)
     order = sorted(train.feats)
     random.Random(seed).shuffle(order)
     train_set = _examples(exp_dir / "train.scp", train, order, genres)
     cv_set = _examples(exp_dir / "cv.scp", cv, sorted(cv.feats), genres)
-    if config := record.of_features(train_set.rspecifier):
-        record.write(exp_dir, config)
+    if ranks.first():
+        files = {
+            "genres": genres,
+            "train.scp": [f"{utterance} {train.feats[utterance]}" for utterance in train_set.targets],
+            "cv.scp": [f"{utterance} {cv.feats[utterance]}" for utterance in cv_set.targets],
+        }
+        for name, lines in files.items():
+            with atomic_output(exp_dir / name) as stream:
+                stream.writelines(f"{line}\n" for line in lines)
+        if config := record.of_features(train_set.rspecifier):
+            record.write(exp_dir, config)
+    ranks.wait()
     transform = init.feature_transform(matrix for _, matrix in read_table(train_set.rspecifier))
     train_set.input_dim = cv_set.input_dim = transform.input_dim
     return Experiment(train_set, cv_set, genres, transform)
@@ -76,7 +85,5 @@ def _examples(scp: Path, data: DataDir, order: list[str], genres: list[str]) -> 
         logger.warning(
             "%s: %d of %d tracks have no features and are left out", data.path, len(without), len(data.utt2genre)
         )
-    with atomic_output(scp) as stream:
-        stream.writelines(f"{utterance} {data.feats[utterance]}\n" for utterance in order)
     index = {genre: k for k, genre in enumerate(genres)}
     return Examples(f"scp:{scp}", {u: index[data.utt2genre[u]] for u in order}, len(genres))

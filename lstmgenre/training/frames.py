@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lstmgenre.errors import DataError
 from lstmgenre.nnet1.nnet import Nnet
+from lstmgenre.training import ranks
 from lstmgenre.training.examples import Example, read_ahead, transformed
 from lstmgenre.training.objective import Xent
 from lstmgenre.training.sgd import Sgd, SgdOptions
@@ -40,8 +41,8 @@ def train_epoch(
     for features, targets, weights in _minibatches(examples, options, feature_transform, options.randomize):
         logits, _ = nnet.logits(features.to(_device(nnet)))
         logits.backward(_evaluate(loss, logits, targets, weights))
-        sgd.step(len(features))
-    return loss
+        sgd.step(options.minibatch_size)
+    return loss.of_all_ranks()
 
 
 @torch.no_grad()
@@ -53,7 +54,7 @@ def cross_validate(
     for features, targets, weights in _minibatches(examples, options, feature_transform, randomize=False):
         logits, _ = nnet.logits(features.to(_device(nnet)))
         _evaluate(loss, logits, targets, weights)
-    return loss
+    return loss.of_all_ranks()
 
 
 def _evaluate(loss: Xent, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -96,11 +97,12 @@ def _shuffled(
 
 
 def _hand_out(parts: list[Minibatch], order: Tensor, size: int) -> Generator[Minibatch, None, Minibatch]:
-    """Minibatches of the frames in this order; returns what remains."""
+    """Minibatches of the frames in this order, of each this rank's share; returns what remains."""
     features, targets, weights = (torch.cat(columns) for columns in zip(*parts, strict=True))
     whole = len(order) // size * size
+    own = torch.tensor(ranks.share(size))
     for start in range(0, whole, size):
-        chosen = order[start : start + size]
+        chosen = order[start + own]
         yield features[chosen], targets[chosen], weights[chosen]
     rest = order[whole:]
     return features[rest], targets[rest], weights[rest]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import Tensor
 
 from lstmgenre.errors import DataError, ModelError
+from lstmgenre.training import ranks
 
 _TINY = 1e-20  # Kaldi's guard against log(0)
 
@@ -46,6 +47,12 @@ class Xent:
         if not abs(self.cross_entropy) < float("inf"):
             raise ModelError(f"the loss is {self.cross_entropy} after {self.frames:g} frames: lower the learning rate")
         return (posteriors - targets) * weights.unsqueeze(-1)
+
+    def of_all_ranks(self) -> Xent:
+        """The sums of all ranks' frames."""
+        sums = torch.tensor(astuple(self), dtype=torch.float64)
+        ranks.sum_([sums])
+        return Xent(*sums.tolist())
 
     @property
     def loss(self) -> float:

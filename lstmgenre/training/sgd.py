@@ -10,6 +10,7 @@ from torch import Tensor
 from lstmgenre.errors import ModelError
 from lstmgenre.nnet1.components import AddShift, Rescale, Softmax
 from lstmgenre.nnet1.nnet import Nnet
+from lstmgenre.training import ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,13 @@ class Sgd:
 
     @torch.no_grad()
     def step(self, rows: int) -> None:
-        """Apply and clear the gradients that the parameters hold, of a minibatch of `rows` frames.
+        """Apply and clear the gradients that the parameters hold, of a minibatch of `rows` frames over all ranks.
 
         correction = gradient + momentum * correction; then the penalties, scaled by the rows; then W -= rate *
         correction.
         """
         options = self.options
+        ranks.sum_(rule.parameter.grad for rule in self.rules if rule.parameter.grad is not None)
         for rule, correction in zip(self.rules, self.corrections, strict=True):
             parameter, gradient = rule.parameter, rule.parameter.grad
             assert gradient is not None

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lstmgenre.errors import DataError
 from lstmgenre.nnet1.nnet import Nnet, NnetState
+from lstmgenre.training import ranks
 from lstmgenre.training.examples import Example, read_ahead, transformed
 from lstmgenre.training.objective import Xent
 from lstmgenre.training.sgd import Sgd, SgdOptions
@@ -36,8 +37,8 @@ class StreamOptions(SgdOptions):
 
 
 class Chunk(NamedTuple):
-    """batch_size frames of every stream: features (frames, streams, dim), targets (frames, streams, classes), weights
-    (frames, streams).
+    """batch_size frames of every stream of this rank: features (frames, streams, dim), targets (frames, streams,
+    classes), weights (frames, streams).
 
     `previous` (streams,) says which stream of the chunk before each continues; -1 starts an utterance.
     """
@@ -81,8 +82,9 @@ def _epoch(
         diff = loss.evaluate(torch.softmax(logits.detach(), -1), targets, weights)
         if sgd:
             logits.backward(diff)
-            sgd.step(weights.numel())
-    return loss
+            # Kaldi scales penalties by all rows, those of streams that have run dry too.
+            sgd.step(options.batch_size * options.num_streams)
+    return loss.of_all_ranks()
 
 
 def _carry(state: Tensor, previous: Tensor) -> Tensor:
@@ -93,26 +95,25 @@ def chunks(examples: Iterable[Example], options: StreamOptions) -> Iterator[Chun
     """Cut the examples into chunks: each stream runs through one utterance after the other.
 
     A stream takes its next utterance at a chunk's edge only; behind the end of an utterance its last frame is
-    repeated with weight 0. When the examples are used up, streams that have run dry leave (Kaldi keeps them, with
-    weight 0, which is the same).
+    repeated with weight 0. When the examples are used up, streams that have run dry leave, all but the last one of a
+    rank (Kaldi keeps them, with weight 0, which is the same).
     """
     source = iter(examples)
     streams = [(example, 0) for example in islice(source, options.num_streams)]
-    previous = [-1] * len(streams)
     if not streams:
         raise DataError("no utterances to train on or to cross-validate with")
-    while streams:
-        yield _cut(streams, previous, options)
-        following = []
-        for row, (example, start) in enumerate(streams):
-            if start + options.batch_size < len(example.weights):
-                following.append((row, example, start + options.batch_size))
-            elif (fresh := next(source, None)) is not None:
-                following.append((-1, fresh, 0))
-        if len(following) < len(streams) and not options.keep_tails:
+    own = ranks.share(len(streams))
+    rows: list[int] = []
+    while running := [k for k, (example, start) in enumerate(streams) if start < len(example.weights)]:
+        if len(running) < len(streams) and not options.keep_tails:
             return
-        previous = [row for row, _, _ in following]
-        streams = [(example, start) for _, example, start in following]
+        before, rows = rows, [k for k in running if k in own] or rows[-1:]
+        previous = [before.index(k) if streams[k][1] else -1 for k in rows]
+        yield _cut([streams[k] for k in rows], previous, options)
+        for k, (example, start) in enumerate(streams):
+            start += options.batch_size
+            fresh = None if start < len(example.weights) else next(source, None)
+            streams[k] = (example, start) if fresh is None else (fresh, 0)
 
 
 def _cut(streams: list[tuple[Example, int]], previous: list[int], options: StreamOptions) -> Chunk:

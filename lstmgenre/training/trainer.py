@@ -19,7 +19,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ import torch
 from lstmgenre.errors import FormatError, ModelError
 from lstmgenre.files import atomic_output
 from lstmgenre.nnet1.nnet import Nnet
-from lstmgenre.training import frames, streams
+from lstmgenre.training import frames, ranks, streams
 from lstmgenre.training.examples import Example
 from lstmgenre.training.frames import FrameOptions
 from lstmgenre.training.objective import Xent
@@ -85,14 +85,24 @@ def train(
     def cross_validate(net: Nnet) -> Xent:
         return epoch_kind.cross_validate(net.to(device), cv_set, options, feature_transform)
 
+    def save(nets: Mapping[str, Nnet], losses: Mapping[str, Xent]) -> None:
+        """Write the files of the last epoch, the record at the end: the first rank does, and the others wait."""
+        if ranks.first():
+            for name, net in nets.items():
+                net.cpu().write(exp / name)
+            for name, loss in losses.items():
+                with atomic_output(exp / "log" / name) as stream:
+                    stream.write(loss.report())
+            with atomic_output(exp / "training.json") as stream:
+                json.dump({"settings": settings, "epochs": [dataclasses.asdict(e) for e in epochs]}, stream, indent=1)
+                stream.write("\n")
+        ranks.wait()
+
     if not epochs:
-        nnet.write(exp / "nnet.init")
-        if feature_transform is not None:
-            feature_transform.write(exp / "final.feature_transform")
         cv = cross_validate(nnet)
-        _write_log(exp / "log/iter00.initial.log", cv)
         epochs.append(Epoch(0, "nnet.init", True, *_numbers(cv)))
-        _save(exp, settings, epochs)
+        transform = {} if feature_transform is None else {"final.feature_transform": feature_transform}
+        save({"nnet.init": nnet, **transform}, {"iter00.initial.log": cv})
         yield epochs[0]
 
     while (plan := schedule.plan([epoch.cv_loss for epoch in epochs], options.learn_rate)).learn_rate is not None:
@@ -112,16 +122,13 @@ def train(
             f"nnet/nnet_iter{iteration:02d}_learnrate{rate:g}_tr{train_numbers[0]:.4f}_cv{cv_numbers[0]:.4f}"
             f"{schedule.suffix(iteration) if accepted else '_rejected'}"
         )
-        net.cpu().write(exp / name)
-        _write_log(exp / f"log/iter{iteration:02d}.tr.log", loss)
-        _write_log(exp / f"log/iter{iteration:02d}.cv.log", cv)
         epochs.append(Epoch(iteration, name, accepted, *cv_numbers, rate, *train_numbers))
-        _save(exp, settings, epochs)
+        save({name: net}, {f"iter{iteration:02d}.tr.log": loss, f"iter{iteration:02d}.cv.log": cv})
         yield epochs[-1]
 
     if plan.best == 0:
         logger.warning("%s: no epoch was better than the initial net, which becomes final.nnet", exp)
-    if len(epochs) > completed or not (exp / "final.nnet").exists():
+    if ranks.first() and (len(epochs) > completed or not (exp / "final.nnet").exists()):
         Nnet.read(exp / epochs[plan.best].nnet).write(exp / "final.nnet")
 
 
@@ -163,16 +170,5 @@ def _resume(exp: Path, settings: dict[str, Any]) -> list[Epoch]:
     return epochs
 
 
-def _save(exp: Path, settings: dict[str, Any], epochs: list[Epoch]) -> None:
-    with atomic_output(exp / "training.json") as stream:
-        json.dump({"settings": settings, "epochs": [dataclasses.asdict(epoch) for epoch in epochs]}, stream, indent=1)
-        stream.write("\n")
-
-
 def _numbers(loss: Xent) -> tuple[float, float, float]:
     return float(f"{loss.loss:.6g}"), float(f"{loss.accuracy:.6g}"), loss.frames
-
-
-def _write_log(path: Path, loss: Xent) -> None:
-    with atomic_output(path) as stream:
-        stream.write(loss.report())
