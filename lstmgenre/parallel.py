@@ -58,7 +58,8 @@ def loky(directory: Path) -> Iterator[Submit]:
             1, env={"OMP_NUM_THREADS": "1"}, initializer=_end_with_parent, initargs=(os.getpid(),)
         )
         executors.append(executor)
-        job = executor.submit(function, *args)
+        with _without_interrupts():
+            job = executor.submit(function, *args)
         job.add_done_callback(lambda _: executor.shutdown(wait=False))
         return job
 
@@ -67,6 +68,16 @@ def loky(directory: Path) -> Iterator[Submit]:
     finally:
         for executor in executors:
             executor.shutdown(kill_workers=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that the block starts never see Ctrl-C, which a terminal sends to all: their parent ends them."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _end_with_parent(parent: int) -> None:
@@ -127,7 +138,8 @@ def slurm(directory: Path, cluster: str = "slurm") -> Iterator[Submit]:
     jobs: list[Any] = []
 
     def submit(function: Callable[..., Any], *args: Any) -> Job:
-        jobs.append(executor.submit(function, *args))
+        with _without_interrupts():
+            jobs.append(executor.submit(function, *args))
         return jobs[-1]
 
     try:
@@ -172,8 +184,7 @@ def run(
         while waiting or running:
             while waiting and len(running) < jobs:
                 k = waiting.popleft()
-                with _without_interrupts():
-                    running[k] = submit(task, shards[k], logs[k])
+                running[k] = submit(task, shards[k], logs[k])
             finished = [k for k, job in running.items() if job.done()]
             for k in finished:
                 outcome = _outcome(running.pop(k))
@@ -210,16 +221,6 @@ def _outcome(job: Job) -> Any:
         failure = _Failure(_KILLED)
         failure.again = type(error).__name__ != "KilledWorker"  # dask raises that after four lost workers
         return failure
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Processes that the block starts never see Ctrl-C, which a terminal sends to all: their parent ends them."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _tail(log: str) -> str:

@@ -163,6 +163,7 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
     entries = [entry for entry in read_journal(shard) if entry.end <= size]
     finished = {entry.utterance for entry in entries}
     failed: dict[str, str] = {}
+    logger.info("%d of %d utterances are done already", len(finished), len(shard.excerpts))
     with atomic_output(shard.journal) as stream:  # less a last line that a kill cut short
         for line in ({"made_from": shard.made_from}, *map(vars, entries)):
             stream.write(json.dumps(line) + "\n")
