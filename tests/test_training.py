@@ -474,3 +474,13 @@ def test_reading_ahead_keeps_the_order_and_stops_with_the_reader_or_the_source()
     assert [next(reading) for _ in range(5)] == [0, 1, 2, 3, 4]
     reading.close()
     assert len(taken) <= 13
+
+
+def test_the_reading_thread_takes_no_cores_from_the_computing_one():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert list(read_ahead((torch.get_num_threads() for _ in range(2)), depth=1)) == [1, 1]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

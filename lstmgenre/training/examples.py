@@ -151,7 +151,9 @@ def transformed(example: Example, feature_transform: Nnet | None) -> Example:
 
 def read_ahead(items: Iterator[T], depth: int) -> Iterator[T]:
     """The items, up to `depth` of them made by another thread while the one before is in use."""
-    reader = ThreadPoolExecutor(max_workers=1)
+    # Each thread that computes has a team of OpenMP threads: that of the reader would fight with ours for the cores.
+    torch.get_num_threads()  # settles the size of ours, which torch does late, before the reader sets that of its own
+    reader = ThreadPoolExecutor(max_workers=1, initializer=torch.set_num_threads, initargs=(1,))
     try:
         upcoming = deque(reader.submit(next, items, None) for _ in range(depth))
         while (item := upcoming.popleft().result()) is not None:
