@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.glibc_rand import Glibc, GlibcMatrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from lstmgenre.nnet1.components import AddShift, AffineTransform, LstmProjected,
 from lstmgenre.nnet1.lstm import Clips, lstm_projected
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.tables import read_table
+from tests.glibc_rand import Glibc, GlibcMatrices
 
 DATA = Path(__file__).parent / "data" / "kaldi_nnet1"
 VERSIONS = ["2016", "head"]

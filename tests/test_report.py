@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -193,6 +194,14 @@ def test_mcnemars_tests_are_all_pairs_once():
     ]
 
 
+def test_networks_of_the_same_layers_are_told_apart(recipe, tmp_path):
+    for name in ("lstm1", "seed2"):
+        shutil.copytree(recipe / "exp/lstm1", tmp_path / name)
+    labels = [e.label for e in read_experiments(tmp_path)]
+    assert len(set(labels)) == 2
+    assert all(name in label for name, label in zip(("lstm1", "seed2"), labels, strict=True))
+
+
 def test_other_splits_stand_beside():
     here, there = [experiment("svm", "", False, "x", rights=12)], [experiment("svm", "", False, "x", rights=6)]
     table = splits_table("test", here, {"by artist": there, "elsewhere": [experiment("y", "", False, "x")]})
@@ -252,7 +261,7 @@ def test_results_md_says_what_a_reader_must_know(out):
     text = (out / "RESULTS.md").read_text(encoding="utf-8")
     assert "4.39 points over its baseline-DNN1 (85.32%) and 2.19 points over the majority vote" in text
     # Six artists with four test tracks each, of whom four are known from training.
-    assert "Split test: 16 of 24 tracks are by an artist who is in training as well" in text
+    assert "Split test: 16 of 24 tracks are by an artist whose name is in training as well" in text
     assert all(fact in text for fact in ("torch 9.8.7", "4711", "1:02:05", "lstmgenre train-lstm data/train exp/lstm1"))
     for image in re.findall(r"\]\((.+?)\)", text):
         assert (out / image).exists()

@@ -73,7 +73,7 @@ _CROSS_FIT = (
 )
 _BALANCE = (
     "Recall is the share of a genre's tracks that are called so. An accuracy over unequal genres is mostly about the "
-    "large ones: 320 of the 729 evaluation tracks of ISMIR 2004, 44%, are classical. The macro average counts each "
+    "large ones: 320 of the paper's 729 test tracks, 44%, are classical. The macro average counts each "
     "genre alike."
 )
 _MCNEMAR = (
@@ -156,12 +156,14 @@ def _thresholds(findings: Findings) -> list[Block]:
 
 def _splits(findings: Findings) -> list[Block]:
     blocks: list[Block] = [
-        "Each of the 729 evaluation tracks of ISMIR 2004 is by an artist who has tracks in the training set as well. "
-        "An accuracy on that split, the paper's too, tells in part how well a system knows its artists."
+        "Each of the 729 tracks of ISMIR 2004's evaluation part is by an artist of its training part: accuracy on it "
+        "tells in part how well a system knows its artists. The artists of the development part, the paper's test set, "
+        "are anonymised (artist_1, ...): by their names they are strangers to the training set, but there are as many "
+        "of them in each genre as there, and no more can be told."
     ]
     for name, known in findings.known_artists.items():
         blocks.append(
-            f"Split {name}: {known.correct} of {known.total} tracks are by an artist who is in training as well."
+            f"Split {name}: {known.correct} of {known.total} tracks are by an artist whose name is in training as well."
         )
     best = _best(systems(findings.experiments))
     for name, others in findings.others.items():

@@ -7,8 +7,9 @@ is a network, without one a baseline.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,6 +84,9 @@ def read_experiments(root: Path, split: str = "test") -> list[Experiment]:
         dnns = sum(bool(e.layers) and not e.recurrent for e in experiments)
         model = "LSTM" if recurrent else f"baseline-DNN{dnns + 1}"
         experiments.append(Experiment(directory, f"{model}({layers})", score, layers, recurrent))
+    # Results are kept by label, and two networks may have the same layers: a second seed, another learning rate.
+    shared = Counter(e.label for e in experiments)
+    experiments = [replace(e, label=f"{e.label} {e.name}") if shared[e.label] > 1 else e for e in experiments]
     return sorted(experiments, key=lambda e: (not e.layers, e.recurrent))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lstmgenre.report.experiments import FSEG, FSEG_CF, LSEG, LSEG_CF, Experiment
 from lstmgenre.scoring import MAJORITY_VOTE, FrameScore, TrackScore, mcnemar
 
-PAPER_TRACKS = 729  # evaluation tracks of ISMIR 2004, Table 1 of the paper
+PAPER_TRACKS = 729  # test tracks, Table 1 of the paper
 
 # Tables 2 and 4 of the paper, by (recurrent, layers).
 _PAPER = {
