@@ -67,7 +67,7 @@ class FrameScore:
             paired=True,
             vectorized=True,
             n_resamples=_RESAMPLES,
-            batch=1000,
+            batch=100,  # resamples in memory at a time
             confidence_level=_CONFIDENCE,
             method="percentile",
             random_state=np.random.default_rng(_SEED),

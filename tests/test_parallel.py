@@ -76,7 +76,7 @@ def scheduler(tmp_path_factory):
                 line = [sys.executable, "-m", f"distributed.cli.{name}", *options, *common]
                 environment = {**os.environ, "PYTHONPATH": str(ROOT)}
                 processes.append(subprocess.Popen(line, cwd=folder, env=environment, stdout=log, stderr=log))
-            while not file.exists():
+            while not (file.exists() and file.read_text().endswith("}")):  # it is there before it is whole
                 assert processes[0].poll() is None, (folder / "dask_scheduler.log").read_text()
                 time.sleep(0.05)
         yield json.loads(file.read_text())["address"]
