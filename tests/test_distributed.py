@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, ModelError
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.tables import TableWriter
 from lstmgenre.training import ranks
@@ -133,3 +133,11 @@ def test_a_share_for_every_rank(monkeypatch):
     assert list(ranks.share(8)) == [1, 4, 7]
     with pytest.raises(DataError, match="1 at a time, streams or frames, cannot be divided over 3 ranks: start fewer"):
         ranks.share(1)
+
+
+def test_a_rank_needs_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ModelError, match="no GPU for rank 1 of this machine"), ranks.joined("cuda"):
+        pass

@@ -22,12 +22,16 @@ def joined(device: str) -> Iterator[None]:
     """Run the block as one of the ranks: over gloo on the CPU, over NCCL with a GPU for each rank of a machine.
 
     When it fails, one rank lets its error pass, the first to fail, and the others exit without a word.
+    Raises ModelError where the ranks do not find each other, or have too few GPUs.
     """
     if not dist.is_torchelastic_launched():
         yield
         return
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        gpu = int(os.environ["LOCAL_RANK"])
+        if gpu >= torch.cuda.device_count():
+            raise ModelError(f"no GPU for rank {gpu} of this machine: start as many ranks as GPUs, or --device cpu")
+        torch.cuda.set_device(gpu)
     with _in_touch():
         store, rank, size = next(dist.rendezvous("env://"))
         dist.init_process_group(store=store, rank=rank, world_size=size)
