@@ -40,7 +40,8 @@ def map_table(
     """Write what `function` makes of the matrices of a table; returns the number of entries.
 
     A single job streams. More take a part of the scp each, keep their output in ARCHIVE.shards/ until all are done, and
-    log to log/ARCHIVE.JOB.log beside it. Raises DataError where there is no scp to divide or no file to write.
+    log to log/ARCHIVE.JOB.log beside it. Raises DataError for an empty table, and where there is
+    no scp to divide or no file to write.
     """
     entries = function(read_table(rspecifier)) if jobs == 1 else None
     count = 0
@@ -48,6 +49,8 @@ def map_table(
         for key, value in entries or _in_shards(function, rspecifier, wspecifier, kind, jobs, engine):
             writer.write(key, value)
             count += 1
+        if not count:  # of a command upstream that failed, perhaps: an empty archive would pass for its result
+            raise DataError(f"{rspecifier}: holds nothing, so nothing is written: check the step before")
     return count
 
 

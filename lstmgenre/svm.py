@@ -76,6 +76,7 @@ class SegmentSvm:
             skops.io.dump(self.pipeline, stream)
         with atomic_output(directory / "genres") as stream:
             stream.write("".join(f"{genre}\n" for genre in self.genres))
+        (directory / "pooling.json").unlink(missing_ok=True)  # an older SVM's
         if self.pooling:
             self.pooling.write(directory / "pooling.json")
 
@@ -95,6 +96,8 @@ class SegmentSvm:
             raise FormatError(f"{model}: damaged or not an SVM of lstmgenre ({error}): train it again") from error
         if not (isinstance(pipeline, Pipeline) and isinstance(pipeline[-1], SVC)):
             raise FormatError(f"{model}: not an SVM of lstmgenre: train it with lstmgenre train-svm")
+        if len(set(genres)) < len(genres) or len(genres) <= max(pipeline.classes_):
+            raise FormatError(f"{directory / 'genres'}: not the genres that the SVM was trained on: train it again")
         return cls(genres, pipeline, Pooling.read(directory / "pooling.json"))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import struct
 import subprocess
 import sys
@@ -125,7 +126,12 @@ def test_options_come_from_the_config_unless_a_flag_says_otherwise(work):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("[train-dnn]\nhiden = 3\n", "'hiden'"), ("[train-dnn\n", "not TOML"), (None, "No such file")],
+    [
+        ("[train-dnn]\nhiden = 3\n", "'hiden'"),
+        ("train-dnn = 3\n", "no table"),
+        ("[train-dnn\n", "not TOML"),
+        (None, "No such file"),
+    ],
 )
 def test_a_config_with_a_mistake_is_a_usage_error(work, content, said):
     if content is not None:
@@ -189,6 +195,8 @@ def test_a_reader_that_leaves_early_is_no_error_to_tell(work, model, shell):
                  f"lstmgenre forward {model} scp:big.scp ark:- | head -c 100 >/dev/null")  # fmt: skip
     assert "Traceback" not in done.stderr
     assert "error" not in done.stderr.lower()
+    status = shell(f"lstmgenre forward {model} scp:big.scp ark:- | head -c 100 >/dev/null; exit ${{PIPESTATUS[0]}}")
+    assert status.returncode == 128 + signal.SIGPIPE
 
 
 def test_a_writer_that_dies_fails_its_reader(work, model, shell):
@@ -206,6 +214,21 @@ def one_line(done, status=1):
     assert "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "error" in line]
     return line
+
+
+@pytest.mark.parametrize("line", ["forward {} ark:/dev/null ark:o.ark", "pool-segments ark:/dev/null ark:o.ark"])
+def test_an_empty_table_makes_no_archive(work, model, command, line):
+    assert "holds nothing" in one_line(command(line.format(model)))
+    assert not (work / "o.ark").exists()
+
+
+def test_a_refused_run_leaves_the_record_of_the_one_that_made_the_model(work, command):
+    line = "train-dnn data/train exp/a --hidden 4 --max-iters 1 --minibatch-size 32"
+    assert command(line).returncode == 0
+    record = (work / "exp/a/log/train-dnn.json").read_text()
+    assert "was begun with" in one_line(command(f"{line} --learn-rate 5"))
+    assert command(line).returncode == 0
+    assert (work / "exp/a/log/train-dnn.json").read_text() == record
 
 
 def test_no_pipes_forbids_commands(work, model, shell):
@@ -233,7 +256,7 @@ def test_features_of_another_bank_are_refused(work, model, command):
 @pytest.mark.parametrize(
     ("edit", "line", "said"),
     [
-        ("sed -i 1d data/train/utt2genre", "train-dnn data/train exp/a", "no line for train0-t00"),
+        ("sed -i 1d data/train/utt2genre", "train-dnn data/train exp/a", "train/utt2genre: no line for train0-t00"),
         ("rm data/train/utt2genre", "train-dnn data/train exp/a", "utt2genre: not there"),
         ("rm data/train/feats.scp", "train-lstm data/train exp/a", "extract-scat data/train"),
         ("sed -i 's/classical/polka/' data/train/utt2genre", "train-dnn data/train exp/a", "unknown genre 'polka'"),

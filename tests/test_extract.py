@@ -95,6 +95,7 @@ def test_one_bad_file_in_many_is_left_out_and_named(data, tmp_path):
     for k in range(6, 30):
         data.wav_scp[f"a0-t{k:02}"] = data.wav_scp["a0-t0"]
         data.utt2spk[f"a0-t{k:02}"], data.utt2genre[f"a0-t{k:02}"] = "a0", "tone"
+    data.write()
     (tmp_path / "t3.wav").write_bytes(b"not audio")
     result = extract.extract(data, SMALL, jobs=2)
     assert result.done == 29
@@ -102,6 +103,21 @@ def test_one_bad_file_in_many_is_left_out_and_named(data, tmp_path):
     assert "t3.wav" in result.failed["a0-t3"]
     assert "a0-t3" not in features_of(data)
     assert any("a0-t3" in log.read_text() for log in (data.path / "log").glob("extract_scat.*.log"))
+    soundfile.write(tmp_path / "t3.wav", np.ones(8000) * 0.1, 8000)
+    before = features_of(data)
+    assert extract.extract(DataDir.read(data.path), SMALL, jobs=2) == extract.Extraction(30, {})  # what failed, again
+    after = features_of(data)
+    assert len(after) == 30
+    assert all(np.array_equal(after[name], matrix) for name, matrix in before.items())
+
+
+def test_what_is_gone_is_made_again(data):
+    extract.extract(data, SMALL)
+    for gone in ("utt2dur", "utt2num_frames", "data/scat.1.ark"):
+        (data.path / gone).unlink()
+        extract.extract(DataDir.read(data.path), SMALL)
+        assert (data.path / gone).exists()
+        assert sorted(features_of(data)) == data.utterances
 
 
 def test_more_than_five_per_cent_of_bad_files_is_a_failure_that_can_be_mended(data, tmp_path):

@@ -167,7 +167,7 @@ def artists_of(scp):
     return {line.split("-")[0] for line in scp.read_text().splitlines()}
 
 
-@pytest.mark.parametrize("options", ["--nj", "--no-such-option", "--corpus"])
+@pytest.mark.parametrize("options", ["--nj", "--no-such-option", "--corpus", "--nj 0", "--stage x"])
 def test_wrong_options_exit_2(shell, options):
     assert shell(f"'{RECIPE}/run.sh' {options}").returncode == 2
 

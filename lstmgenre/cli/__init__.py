@@ -35,9 +35,12 @@ def main() -> None:
         app()
     except LstmGenreError as error:
         _end(str(error), 1)
-    except BrokenPipeError:
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
         # The reader has gone (head, a closed pager) and nobody is left to tell; nor may Python complain as it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Typer makes status 1 of it, but whoever runs us in a pipe knows the shell's status of a SIGPIPE.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
         sys.exit(128 + signal.SIGPIPE)
     except Interrupted as stop:
         _end(f"interrupted; to go on: {shlex.join(['lstmgenre', *sys.argv[1:]])}", 128 + stop.args[0])

@@ -57,7 +57,10 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise typer.BadParameter(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{path}: not TOML: {error}") from error
-    table = {key.replace("-", "_"): value for key, value in tables.get(str(context.info_name), {}).items()}
+    section = tables.get(str(context.info_name), {})
+    if not isinstance(section, dict):
+        raise typer.BadParameter(f"{path}: {context.info_name} is no table: write [{context.info_name}]")
+    table = {key.replace("-", "_"): value for key, value in section.items()}
     unknown = set(table) - {parameter.name for parameter in context.command.params}
     if unknown:
         raise typer.BadParameter(f"{path}: [{context.info_name}] has no option {sorted(unknown)[0]!r}")
@@ -119,8 +122,9 @@ def recorded(context: typer.Context, directory: Path) -> Iterator[None]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     started = time.monotonic()
-    with atomic_output(log / f"{context.info_name}.json") as stream:
-        json.dump(record, stream, indent=1)
+    path = log / f"{context.info_name}.json"
+    if not path.exists():  # a run that is refused must not pass for the one that made what is here
+        _write_record(path, record)
     with open(log / f"{context.info_name}.log", "a", encoding="utf-8") as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -133,7 +137,21 @@ def recorded(context: typer.Context, directory: Path) -> Iterator[None]:
         finally:
             logging.getLogger("lstmgenre").removeHandler(handler)
     record["seconds"] = round(time.monotonic() - started, 1)
-    with atomic_output(log / f"{context.info_name}.json") as stream:
+    if not _is_of_same_run(path, record):
+        _write_record(path, record)
+
+
+def _is_of_same_run(path: Path, record: dict[str, Any]) -> bool:
+    """Whether the record there is of these options, run to the end: then this run found its work done."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        return before["options"] == record["options"] and before["seconds"] >= record["seconds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write_record(path: Path, record: dict[str, Any]) -> None:
+    with atomic_output(path) as stream:
         json.dump(record, stream, indent=1)
 
 

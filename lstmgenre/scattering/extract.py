@@ -27,6 +27,7 @@ from lstmgenre.files import atomic_output
 from lstmgenre.scattering import record
 from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
 from lstmgenre.tables.encoding import encode
+from lstmgenre.tables.streams import split_offset
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ def extract(
     archives = data.path / "data"
     made_from = _fingerprint(config, compress, excerpts)
     recorded = record.read(archives)
-    if data.feats and recorded and recorded[1] == made_from:
+    if recorded and recorded[1] == made_from and _is_whole(data):
         return Extraction(len(data.feats), {})
 
     # From here on archives are replaced, and an old feats.scp would point into them.
@@ -138,9 +139,18 @@ def extract(
     tables.write_map(data.path / "utt2dur", {e.utterance: f"{e.duration:.3f}" for _, e in entries})
     tables.write_map(data.path / "feats.scp", {e.utterance: f"{s.archive}:{e.offset}" for s, e in entries})
     for shard in shards:
-        shard.journal.unlink()
+        if not failed:  # else the next run finds by it what is still to do
+            shard.journal.unlink()
         shard.lock.unlink()
     return Extraction(len(entries), failed)
+
+
+def _is_whole(data: DataDir) -> bool:
+    """Whether every utterance has its features, and they are where feats.scp says."""
+    keys = set(data.utterances)
+    archives = {split_offset(entry)[0] for entry in data.feats.values()}
+    maps = (data.feats, data.utt2num_frames, data.utt2dur)
+    return all(keys == content.keys() for content in maps) and all(Path(archive).exists() for archive in archives)
 
 
 def extract_shard(shard: Shard) -> dict[str, str]:
@@ -219,14 +229,12 @@ def _write(archive: BinaryIO, excerpt: Excerpt, shard: Shard, transform: Scatter
 def read_journal(shard: Shard) -> list[Entry]:
     """The finished utterances of a shard; none if its journal is of another configuration or other audio."""
     try:
-        lines = shard.journal.read_text(encoding="utf-8").split("\n")[
-            :-1
-        ]  # a last line without its end was cut by a kill
-    except FileNotFoundError:
+        lines = shard.journal.read_text(encoding="utf-8").split("\n")[:-1]  # a kill cuts the end off the last line
+        if not lines or json.loads(lines[0])["made_from"] != shard.made_from:
+            return []
+        return [Entry(**json.loads(line)) for line in lines[1:]]
+    except (FileNotFoundError, ValueError, TypeError, KeyError):  # a power cut may leave anything
         return []
-    if not lines or json.loads(lines[0])["made_from"] != shard.made_from:
-        return []
-    return [Entry(**json.loads(line)) for line in lines[1:]]
 
 
 def count_done(data: DataDir) -> int:

@@ -48,7 +48,11 @@ def open_input(rxfilename: str) -> AbstractContextManager[BinaryIO]:
     name = rxfilename.strip()
     if name.endswith("|"):
         return _input_pipe(name[:-1].strip())
-    return nullcontext(sys.stdin.buffer) if is_standard(name) else open_file(*split_offset(name))
+    if is_standard(name):
+        if sys.stdin is None:
+            raise DataError("'-': standard input is closed: give a file, or pipe something in")
+        return nullcontext(sys.stdin.buffer)
+    return open_file(*split_offset(name))
 
 
 def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:

@@ -51,8 +51,9 @@ def set_up(
         raise DataError(f"{data.path}: a classifier needs two genres or more, and utt2genre has {len(genres)}")
     order = sorted(train.feats)
     random.Random(seed).shuffle(order)
-    train_set = _examples(exp_dir / "train.scp", train, order, genres)
-    cv_set = _examples(exp_dir / "cv.scp", cv, sorted(cv.feats), genres)
+    held_out_of = data.path if train is not data else cv.path  # the parts that hold_out makes are not on disk
+    train_set = _examples(exp_dir / "train.scp", train, order, genres, data.path)
+    cv_set = _examples(exp_dir / "cv.scp", cv, sorted(cv.feats), genres, held_out_of)
     if ranks.first():
         files = {
             "genres": genres,
@@ -70,20 +71,20 @@ def set_up(
     return Experiment(train_set, cv_set, genres, transform)
 
 
-def _examples(scp: Path, data: DataDir, order: list[str], genres: list[str]) -> Examples:
+def _examples(scp: Path, data: DataDir, order: list[str], genres: list[str], source: Path) -> Examples:
     if not order:
-        raise DataError(f"{data.path}: has no features: lstmgenre extract-scat {data.path}")
+        raise DataError(f"{source}: has no features: lstmgenre extract-scat {source}")
     for utterance in order:
         if utterance not in data.utt2genre:
-            raise DataError(f"{data.path}/utt2genre: no line for {utterance}: add its genre, or leave the track out")
+            raise DataError(f"{source}/utt2genre: no line for {utterance}: add its genre, or leave the track out")
         if data.utt2genre[utterance] not in genres:
             raise DataError(
-                f"{data.path}/utt2genre: {utterance}: unknown genre {data.utt2genre[utterance]!r}: "
+                f"{source}/utt2genre: {utterance}: unknown genre {data.utt2genre[utterance]!r}: "
                 f"the genres are {', '.join(genres)}"
             )
     if without := data.utt2genre.keys() - data.feats.keys():
         logger.warning(
-            "%s: %d of %d tracks have no features and are left out", data.path, len(without), len(data.utt2genre)
+            "%s: %d of %d tracks have no features and are left out", source, len(without), len(data.utt2genre)
         )
     index = {genre: k for k, genre in enumerate(genres)}
     return Examples(f"scp:{scp}", {u: index[data.utt2genre[u]] for u in order}, len(genres))

@@ -39,6 +39,9 @@ while [ $# -gt 0 ]; do
     *) usage >&2; exit 2 ;;
   esac
 done
+for number in "$nj" "$stage" "$stop_stage" "${cross_fit:-2}"; do
+  [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "$0: '$number' should be a number from 1" >&2; exit 2; }
+done
 [[ $split =~ ^(paper|artist)$ ]] || { echo "$0: --split is paper or artist, not '$split'" >&2; exit 2; }
 
 recipe=$(cd "$(dirname "$0")" && pwd)
@@ -48,6 +51,8 @@ recipe=$(cd "$(dirname "$0")" && pwd)
 . "$recipe/cmd.sh"
 conf=${conf:-$([ -n "$corpus" ] && echo paper || echo demo)}
 case $conf in */*) ;; *) conf=$recipe/conf/$conf ;; esac
+mkdir -p "$work"
+work=$(cd "$work" && pwd) # scp files keep the names that they are given: these hold from any directory
 data=$work/data
 exp=$work/exp
 
