@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,16 +18,16 @@ from lstmgenre.nnet1.lstm import Clips, lstm_projected
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.tables import read_table
 from tests.glibc_rand import Glibc, GlibcMatrices
+from tests.kaldi_nnet1 import DATA, content, start
 
-DATA = Path(__file__).parent / "data" / "kaldi_nnet1"
 VERSIONS = ["2016", "head"]
-MODELS = [
-    (path.parent.parent.name, path.name) for path in sorted(DATA.glob("*/init/*")) if path.suffix in (".bin", ".txt")
+INITIALISED = ["dnn7", "dnn7_maxnorm", "lstm7", "lstm7_clip", "lstm7x2", "lstm20"]
+TRANSFORMS = ["cmvn-g", "splice1", "delay5"]
+FILES = [
+    *(f"{model}.{suffix}" for model in INITIALISED for suffix in ("bin", "start.bin", "start.txt")),
+    *(f"{transform}.{suffix}" for transform in TRANSFORMS for suffix in ("bin", "txt")),
+    *("splice1_cmvn-g.txt", "delay5_cmvn-g.txt"),
 ]
-
-
-def read(version: str, name: str) -> Nnet:
-    return Nnet.read(DATA / version / "init" / name)
 
 
 def features(name: str) -> dict[str, torch.Tensor]:
@@ -44,60 +43,68 @@ def written(nnet: Nnet, **options) -> bytes:
 # Files
 
 
-@pytest.mark.parametrize(("version", "name"), MODELS)
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", FILES)
 def test_reads_and_writes_the_bytes_of_kaldi(version, name):
-    content = (DATA / version / "init" / name).read_bytes()
-    assert written(read(version, name), binary=content.startswith(b"\0B"), format=version) == content
+    expected = content(f"{version}/init/{name}")
+    assert written(start(version, name), binary=name.endswith("bin"), format=version) == expected
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
-    "name", ["lstm7.start", "lstm7_clip.start", "dnn7_maxnorm.start", "splice1", "delay5", "cmvn-g"]
+    ("binary", "text"),
+    [
+        *((f"{model}.bin", f"{model}.start.txt") for model in INITIALISED),
+        *((f"{name}.bin", f"{name}.txt") for name in TRANSFORMS),
+    ],
 )
-def test_binary_and_text_are_the_same_model(version, name):
-    folder = DATA / version / "init"
-    assert written(read(version, f"{name}.bin"), binary=False, format=version) == (folder / f"{name}.txt").read_bytes()
-    if name != "cmvn-g":  # its binary has more digits than its text
-        assert written(read(version, f"{name}.txt"), format=version) == (folder / f"{name}.bin").read_bytes()
+def test_binary_goes_to_the_text_of_kaldi(version, binary, text):
+    assert written(start(version, binary), binary=False, format=version) == content(f"{version}/init/{text}")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", [*(f"{model}.start" for model in INITIALISED), "splice1", "delay5"])
+def test_text_goes_to_the_binary_of_kaldi(version, name):  # those that have no more digits than the text
+    assert written(start(version, f"{name}.txt"), format=version) == content(f"{version}/init/{name}.bin")
 
 
 def test_2016_goes_to_head_and_back_unchanged(tmp_path):
-    nnet = read("2016", "lstm7x2.start.bin")
+    nnet = start("2016", "lstm7x2.start.bin")
     nnet.write(tmp_path / "head", format="head")
     there = Nnet.read(tmp_path / "head")
-    assert written(there) == (DATA / "2016/init/lstm7x2.start.bin").read_bytes()
+    assert written(there) == content("2016/init/lstm7x2.start.bin")
     x = features("feats7")["utt-a"]
     torch.testing.assert_close(there(x)[0], nnet(x)[0], rtol=0, atol=0)
 
 
 def test_2016_has_no_place_for_another_cell_clip(caplog):
-    nnet = read("head", "lstm7.start.bin")
+    nnet = start("head", "lstm7.start.bin")
     written(nnet, format="2016")
     assert "diff_clip 1" in caplog.text  # matters to training alone: written, with a warning
     with pytest.raises(FormatError, match=r"clips the cell at 50, this model at 0\.6"):
-        written(read("head", "lstm7_clip.start.bin"), format="2016")
+        written(start("head", "lstm7_clip.start.bin"), format="2016")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("suffix", ["bin", "txt"])
 @pytest.mark.parametrize("model", ["lstm7", "dnn7"])
 def test_every_truncated_file_is_a_format_error(version, suffix, model):
-    content = (DATA / version / "init" / f"{model}.start.{suffix}").read_bytes()
-    whole = len(content.rstrip())
+    file = content(f"{version}/init/{model}.start.{suffix}")
+    whole = len(file.rstrip())
     for size in range(0, whole, 1 if suffix == "bin" else 7):
         with pytest.raises(FormatError, match=r"^the model: (byte|line) \d+: "):
-            Nnet.read(io.BytesIO(content[:size]))
+            Nnet.read(io.BytesIO(file[:size]))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_file_is_a_format_error_or_a_finite_model(data):
     version, name = data.draw(st.sampled_from([("2016", "lstm7.start.bin"), ("head", "dnn7.start.txt")]))
-    content = bytearray((DATA / version / "init" / name).read_bytes())
+    damaged = bytearray(content(f"{version}/init/{name}"))
     for _ in range(data.draw(st.integers(1, 4))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     try:
-        nnet = Nnet.read(io.BytesIO(bytes(content)))
+        nnet = Nnet.read(io.BytesIO(bytes(damaged)))
     except FormatError:
         return
     assert all(bool(parameter.isfinite().all()) for parameter in nnet.parameters())
@@ -125,14 +132,14 @@ def test_a_damaged_file_is_a_format_error_or_a_finite_model(data):
     ],
 )
 def test_says_where_and_what_is_wrong(before, after, message):
-    text = (DATA / "2016/init/dnn7.start.txt").read_text()
+    text = content("2016/init/dnn7.start.txt").decode()
     assert before in text
     with pytest.raises(FormatError, match=message):
         Nnet.read(io.BytesIO(text.replace(before, after, 1).encode()))
 
 
 def test_a_component_must_take_what_the_one_before_gives():
-    text = (DATA / "2016/init/dnn7.start.txt").read_text()
+    text = content("2016/init/dnn7.start.txt").decode()
     text = text.replace("<Sigmoid> 8 8", "<Sigmoid> 9 9", 1)
     with pytest.raises(FormatError, match="<Sigmoid> takes 9 inputs, the component before it gives 8"):
         Nnet.read(io.BytesIO(text.encode()))
@@ -152,8 +159,8 @@ def test_info_has_the_numbers_of_nnet_info(version, model):
         return re.findall(r"(input-dim|output-dim|number-of-parameters|min|max|mean|stddev) (-?[\d.e-]+)", text)
 
     # nnet-info saw the model before it was cut to 7 digits.
-    ours = numbers(read(version, f"{model}.start.bin").info())
-    theirs = numbers((DATA / version / "init" / f"{model}.info").read_text())
+    ours = numbers(start(version, f"{model}.start.bin").info())
+    theirs = numbers(content(f"{version}/init/{model}.info").decode())
     assert [name for name, _ in ours] == [name for name, _ in theirs]
     np.testing.assert_allclose([float(n) for _, n in ours], [float(n) for _, n in theirs], rtol=1e-5, atol=1e-7)
 
@@ -169,6 +176,7 @@ FORWARD = [
     ("lstm7_nosoftmax", "lstm7", "feats7", None),
     ("lstm7_timeshift5", "lstm7", "feats7", None),
     ("lstm7_delay5_cmvn", "lstm7", "feats7_raw", "delay5_cmvn-g.txt"),
+    ("lstm7_clip", "lstm7_clip", "feats7", None),
     ("lstm7x2", "lstm7x2", "feats7", None),
     ("lstm20", "lstm20", "feats20", None),
     ("ft_only", None, "feats7_raw", "cmvn-g.bin"),
@@ -187,11 +195,11 @@ def test_forward_gives_the_numbers_of_nnet_forward(version, case, model, data, t
     assert expected.keys() == x.keys()
     for utterance, y in x.items():
         if transform:
-            y, _ = read(version, transform)(y)
+            y, _ = start(version, transform)(y)
         if case == "lstm7_timeshift5":
             y = torch.cat([y, y[-1:].expand(5, -1)])
         if model:
-            nnet = read(version, f"{model}.start.bin")
+            nnet = start(version, f"{model}.start.bin")
             y, _ = (nnet.logits if case == "lstm7_nosoftmax" else nnet)(y)
         if case == "lstm7_applylog":
             y = y.log()
@@ -202,11 +210,11 @@ def test_forward_gives_the_numbers_of_nnet_forward(version, case, model, data, t
 
 def test_refuses_features_of_another_dimension():
     with pytest.raises(ModelError, match="the net takes 7 inputs, the features have 8"):
-        read("2016", "dnn7.start.bin")(torch.zeros(3, 8))
+        start("2016", "dnn7.start.bin")(torch.zeros(3, 8))
 
 
 def test_streams_side_by_side_and_in_chunks_give_what_each_gives_alone():
-    nnet = read("2016", "lstm7x2.start.bin")
+    nnet = start("2016", "lstm7x2.start.bin")
     x = features("feats7")["utt-c"]
     both = torch.stack([x[:60], x[60:120]], dim=1)
     first, state = nnet(both[:17])
@@ -302,7 +310,7 @@ def play(monkeypatch, generator) -> None:
 
 def test_dnn_draws_what_nnet_initialize_draws(monkeypatch):
     play(monkeypatch, Glibc)
-    ours, theirs = init.dnn(7, [8, 8], 3, seed=777), read("2016", "dnn7.bin")
+    ours, theirs = init.dnn(7, [8, 8], 3, seed=777), start("2016", "dnn7.bin")
     for layer, stddev in (
         (0, 0.5),
         (2, 1.0),
@@ -315,13 +323,24 @@ def test_dnn_draws_what_nnet_initialize_draws(monkeypatch):
     assert ours.components[4].bias_learn_rate_coef == pytest.approx(theirs.components[4].bias_learn_rate_coef)
 
 
-def test_lstm_draws_what_nnet_initialize_draws(monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "sizes", "scale", "clip"),
+    [
+        ("lstm7", (7, [4], [5], 3), 0.5, 5.0),
+        ("lstm7_clip", (7, [4], [5], 3), 0.5, 0.5),
+        ("lstm7x2", (7, [4, 4], [5, 6], 3), 0.5, 5.0),
+        ("lstm20", (20, [12], [16], 6), 0.4, 5.0),
+    ],
+)
+def test_lstm_draws_what_nnet_initialize_draws(model, sizes, scale, clip, monkeypatch):
     play(monkeypatch, GlibcMatrices)
-    ours, theirs = init.lstm(7, [4], [5], 3, seed=777, param_scale=0.5), read("2016", "lstm7.bin")
-    for name, parameter in theirs.components[0].named_parameters():
-        torch.testing.assert_close(getattr(ours.components[0], name), parameter)
-    torch.testing.assert_close(ours.components[1].linearity * 10, theirs.components[1].linearity)  # N(0, .4) there
-    assert ours.components[0].grad_clip == theirs.components[0].grad_clip == 5.0
+    ours, theirs = init.lstm(*sizes, seed=777, param_scale=scale, clip_gradient=clip), start("2016", f"{model}.bin")
+    *layers, output, _ = theirs
+    for own, layer in zip(ours, layers, strict=False):
+        assert own.grad_clip == layer.grad_clip == pytest.approx(clip)
+        for name, parameter in layer.named_parameters():
+            torch.testing.assert_close(getattr(own, name), parameter)
+    torch.testing.assert_close(ours.components[-2].linearity * 10, output.linearity)  # N(0, .4) there
 
 
 @pytest.mark.parametrize(
@@ -359,7 +378,7 @@ def test_seeds_differ_and_repeat():
 
 def test_feature_transform_is_that_of_kaldi():
     ours = init.feature_transform([x.numpy() for x in features("feats7_raw").values()])
-    theirs = read("2016", "cmvn-g.bin")
+    theirs = start("2016", "cmvn-g.bin")
     torch.testing.assert_close(ours.components[0].shift_data, theirs.components[0].shift_data)
     torch.testing.assert_close(ours.components[1].scale_data, theirs.components[1].scale_data)
 

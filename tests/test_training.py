@@ -26,13 +26,9 @@ from lstmgenre.training.schedule import Decay, Newbob, Schedule
 from lstmgenre.training.streams import StreamOptions
 from lstmgenre.training.trainer import train
 from tests.glibc_rand import Glibc
+from tests.kaldi_nnet1 import DATA, content, read, start
 
-DATA = Path(__file__).parent / "data" / "kaldi_nnet1"
 RUNS = list(csv.DictReader((DATA / "runs.tsv").open(), delimiter="\t"))
-
-
-def read(version: str, name: str) -> Nnet:
-    return Nnet.read(DATA / version / "init" / name)
 
 
 def golden(data: str = "feats7", target: str = "post3", weighted: bool = False) -> list[Example]:
@@ -90,10 +86,10 @@ def run_of_kaldi(command: str, version: str):
         options = StreamOptions(**values)
     transform = given_options.get("feature-transform")
     return (
-        read(version, Path(model).name),
+        start(version, Path(model).name),
         examples,
         options,
-        Nnet.read(DATA / version / transform) if transform else None,
+        read(f"{version}/{transform}") if transform else None,
         given_options.get("cross-validate") == "true",
         result,
     )
@@ -113,21 +109,20 @@ def test_an_epoch_gives_the_network_and_the_log_of_kaldi(run, monkeypatch):
     loss = epoch(nnet, examples, options, transform)
     assert f"AvgLoss: {run['loss']} (Xent)" in loss.report()
     assert f"FRAME_ACCURACY >> {run['accuracy']}% <<" in loss.report()
-    trained = DATA / run["version"] / "train" / f"{run['trainer']}_{run['name']}.txt"
     if cv:
         assert all(torch.equal(before[name], value) for name, value in nnet.state_dict().items())
-    elif trained.exists():  # the larger networks are compared over three epochs only
+    else:
         assert result
-        assert_same(nnet, Nnet.read(trained))
+        assert_same(nnet, read(f"{run['version']}/train/{run['trainer']}_{run['name']}.txt"))
 
 
 def test_three_epochs_each_with_momentum_from_zero():
-    nnet = read("2016", "lstm20.start.bin")
+    nnet = start("2016", "lstm20.start.bin")
     options = StreamOptions(learn_rate=0.01, momentum=0.8, batch_size=60)
     logged = [run["loss"] for run in RUNS if run["name"].startswith("epochs3")]
     losses = [f"{streams.train_epoch(nnet, golden('feats20', 'post6'), options).loss:g}" for _ in range(3)]
     assert losses == logged
-    assert_same(nnet, Nnet.read(DATA / "2016/train/lstm_epochs3.txt"))
+    assert_same(nnet, read("2016/train/lstm_epochs3.txt"))
 
 
 # Schedules: whole runs of train_scheduler.sh
@@ -203,7 +198,7 @@ def test_a_whole_run_has_the_losses_and_names_of_kaldi(case, tmp_path, monkeypat
     model = "lstm20" if large else case.split("_")[0] + "7"
     epochs = list(
         train(
-            read("2016", f"{model}.start.bin"), examples[train_slice], examples[cv_slice], tmp_path, options, schedule
+            start("2016", f"{model}.start.bin"), examples[train_slice], examples[cv_slice], tmp_path, options, schedule
         )
     )
     log = logged(case)
@@ -221,19 +216,18 @@ def test_a_whole_run_has_the_losses_and_names_of_kaldi(case, tmp_path, monkeypat
     for ours, theirs in zip(produced, listed(case), strict=True):
         for own, other in zip(parts(ours), parts(theirs), strict=True):
             assert own == (pytest.approx(other, abs=2e-3) if isinstance(other, float) else other)
-    final = DATA / "sched" / case / "final.nnet.txt"
-    if final.exists():
-        assert_same(Nnet.read(tmp_path / "final.nnet"), Nnet.read(final))
+    if case not in ("lstm_mix", "dnn_rand"):  # where every epoch is rejected, Kaldi's script breaks off without a net
+        assert_same(Nnet.read(tmp_path / "final.nnet"), read(f"sched/{case}/final.nnet.txt"))
 
 
 def test_without_any_better_epoch_the_initial_net_is_the_final_one(tmp_path, caplog):
     options, schedule, train_slice, cv_slice = SCHEDULED["lstm_mix"]
     examples = golden()
     epochs = list(
-        train(read("2016", "lstm7.start.bin"), examples[train_slice], examples[cv_slice], tmp_path, options, schedule)
+        train(start("2016", "lstm7.start.bin"), examples[train_slice], examples[cv_slice], tmp_path, options, schedule)
     )
     assert not any(epoch.accepted for epoch in epochs[1:])
-    assert (tmp_path / "final.nnet").read_bytes() == (DATA / "2016/init/lstm7.start.bin").read_bytes()
+    assert (tmp_path / "final.nnet").read_bytes() == content("2016/init/lstm7.start.bin")
     assert "no epoch was better" in caplog.text
 
 
@@ -266,10 +260,10 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a_killed_run_ends_with_the_same_bytes(kind, epochs_before, tmp_path):
     options = replace(LSTM, learn_rate=0.01) if kind == "lstm" else DNN
     arguments = (golden("feats7_raw")[:4], golden("feats7_raw"))
-    rest = (options, Newbob(max_iters=4), read("2016", "cmvn-g.bin"))
+    rest = (options, Newbob(max_iters=4), start("2016", "cmvn-g.bin"))
 
     def run(folder: str):
-        return train(read("2016", f"{kind}7.start.bin"), *arguments, tmp_path / folder, *rest)
+        return train(start("2016", f"{kind}7.start.bin"), *arguments, tmp_path / folder, *rest)
 
     whole = list(run("whole"))
     killed = run("killed")
@@ -286,14 +280,14 @@ def test_a_killed_run_ends_with_the_same_bytes(kind, epochs_before, tmp_path):
 
 
 def test_will_not_resume_another_run(tmp_path):
-    nnet, schedule = read("2016", "dnn7.start.bin"), Newbob(max_iters=1)
+    nnet, schedule = start("2016", "dnn7.start.bin"), Newbob(max_iters=1)
     list(train(nnet, golden(), golden(), tmp_path, DNN, schedule))
     with pytest.raises(ModelError, match=r"begun with learn_rate 0\.02, now it is 0\.5: give the same"):
         next(train(nnet, golden(), golden(), tmp_path, replace(DNN, learn_rate=0.5), schedule))
     with pytest.raises(ModelError, match="begun with max_iters 1, now it is 2"):
         next(train(nnet, golden(), golden(), tmp_path, DNN, Newbob(max_iters=2)))
     with pytest.raises(ModelError, match="begun with initial nnet "):
-        next(train(read("2016", "dnn7_maxnorm.start.bin"), golden(), golden(), tmp_path, DNN, schedule))
+        next(train(start("2016", "dnn7_maxnorm.start.bin"), golden(), golden(), tmp_path, DNN, schedule))
     for damage in [
         '{"settings": {}, "epochs": [{"iteration": 0}]}',
         '{"settings": {}, "epochs": []}',
