@@ -13,7 +13,8 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import kaldi_native_io
@@ -73,7 +74,6 @@ def read_numpy(path: Path) -> int:
     return rows
 
 
-# Ours writes the archive last, so that all read the same one: the pages of one written in small pieces are read slower.
 WRITERS = {"kaldiio": write_kaldiio, "kaldi_native_io": write_native, "ours": write_ours, "numpy": write_numpy}
 READERS = {"ours": read_ours, "kaldiio": read_kaldiio, "kaldi_native_io": read_native, "numpy": read_numpy}
 
@@ -82,6 +82,14 @@ def seconds(job: Callable[..., object], *arguments: object) -> float:
     start = time.perf_counter()
     job(*arguments)
     return time.perf_counter() - start
+
+
+def in_turns(names: Iterable[str], rounds: int) -> Iterator[str]:
+    """Each name once a round, each round from another name on: none is always the one after the slowest."""
+    turns = deque(names)
+    for _ in range(rounds):
+        yield from turns
+        turns.rotate(-1)
 
 
 def report(direction: str, times: dict[str, list[float]], megabytes: float) -> None:
@@ -96,21 +104,24 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="1 000 matrices instead of 10 000")
     parser.add_argument("--dir", help="where the files go: two of 3.4 GB, or 0.3 GB with --quick")
     arguments = parser.parse_args()
-    count, rounds = (1000, 9) if arguments.quick else (10_000, 5)
+    count, rounds = (1000, 12) if arguments.quick else (10_000, 8)
     block = np.random.default_rng(0).standard_normal((64, *SHAPE), dtype=np.float32)
     matrices = {f"utt{i:06d}": block[i % len(block)] for i in range(count)}
     writing: dict[str, list[float]] = {name: [] for name in WRITERS}
     reading: dict[str, list[float]] = {name: [] for name in READERS}
     with tempfile.TemporaryDirectory(dir=arguments.dir) as folder:
         archive, raw = Path(folder, "feats.ark"), Path(folder, "raw")
-        for _ in range(rounds):
-            for name, write in WRITERS.items():
-                path = raw if name == "numpy" else archive
-                path.unlink(missing_ok=True)
-                writing[name].append(seconds(write, path, matrices))
-            os.sync()  # or writing to the disk goes on while we read
-            for name, read in READERS.items():
-                reading[name].append(seconds(read, raw if name == "numpy" else archive))
+        for name in in_turns(WRITERS, rounds):
+            archive.unlink(missing_ok=True)
+            os.sync()  # or one writes while the disk is busy with what another wrote
+            writing[name].append(seconds(WRITERS[name], archive, matrices))
+        # All read one archive: the pages of one that was written in small pieces are read slower.
+        archive.unlink()
+        write_ours(archive, matrices)
+        write_numpy(raw, matrices)
+        os.sync()
+        for name in in_turns(READERS, rounds):
+            reading[name].append(seconds(READERS[name], raw if name == "numpy" else archive))
     megabytes = block[0].nbytes * count / 1e6
     report("write", writing, megabytes)
     report("read", reading, megabytes)
