@@ -14,7 +14,7 @@ from lstmgenre.errors import DataError
 from lstmgenre.nnet1.components import Splice
 from lstmgenre.nnet1.nnet import Nnet
 
-_WINDOW_FRAMES = 100_000  # read ahead for utterances of like length: 210 MB of 525 floats
+_WINDOW_FRAMES = 50_000  # read ahead for utterances of like length: 105 MB of 525 floats
 _STREAMS = 64  # utterances side by side
 _CHUNK_FRAMES = 60  # of every stream at a time, which bounds the memory for what the layers compute
 
@@ -53,7 +53,9 @@ class Forward:
         """
         for window in _windows(features):
             outputs = self._run_by_length([matrix for _, matrix in window])
-            yield from ((utterance, output) for (utterance, _), output in zip(window, outputs, strict=True))
+            names = [utterance for utterance, _ in window]
+            window.clear()  # or it would stay in memory while the next is read
+            yield from zip(names, outputs, strict=True)
 
     def _run_by_length(self, matrices: Sequence[np.ndarray]) -> list[np.ndarray]:
         order = sorted(range(len(matrices)), key=lambda k: -len(matrices[k]))
@@ -74,14 +76,14 @@ class Forward:
         """Outputs of a batch, longest first."""
         inputs = [self._prepare(matrix) for matrix in matrices]
         lengths = [len(x) for x in inputs]
-        x = torch.nn.utils.rnn.pad_sequence(inputs)
-        chunk = _CHUNK_FRAMES if self._streams > 1 else len(x)
+        chunk = _CHUNK_FRAMES if self._streams > 1 else lengths[0]
         run = self.nnet.logits if self.no_softmax else self.nnet
         state, outputs = None, []
-        for start in range(0, len(x), chunk):
+        for start in range(0, lengths[0], chunk):
             active = sum(length > start for length in lengths)
             state = state and [(cell[:active], recurrent[:active]) for cell, recurrent in state]
-            y, state = run(x[start : start + chunk, :active], state)
+            x = torch.nn.utils.rnn.pad_sequence([matrix[start : start + chunk] for matrix in inputs[:active]])
+            y, state = run(x, state)
             outputs.append(torch.nn.functional.pad(y, (0, 0, 0, len(inputs) - active)))
         y = torch.cat(outputs)
         if self.apply_log:
