@@ -34,8 +34,8 @@ def is_finite(value: Any, kind: Kind) -> bool:
 
 
 def _all_finite(array: np.ndarray) -> bool:
-    # The product of the first half and the second (both have the middle of an odd number) is finite only if all numbers
-    # are: one pass and no copy, which np.isfinite is not. Where they are large it overflows; vdot does not warn of that.
+    # The product of the first half and the second (both have the middle of an odd number) is finite only if all are:
+    # one pass and no copy, which np.isfinite is not. Where they are large it overflows; vdot does not warn of that.
     flat = array.reshape(-1)
     half = (flat.size + 1) // 2
     return math.isfinite(np.vdot(flat[:half], flat[-half:])) or bool(np.isfinite(flat).all())
