@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import signal
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lstmgenre.errors import DataError, FormatError
+from lstmgenre.nnet1 import init
 from lstmgenre.tables import (
     NO_PIPES,
     TableWriter,
@@ -674,8 +676,9 @@ def test_commands_can_be_forbidden(feats, monkeypatch):
     assert_same(dict(read_table("scp:feats.scp")), feats)
 
 
-def python(code, **options):
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, timeout=60, **options)
+def python(code, *arguments, **options):
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    return subprocess.run(command, capture_output=True, timeout=60, **options)
 
 
 COPY = """
@@ -893,15 +896,27 @@ def test_memory_does_not_grow_with_the_number_of_utterances(here):
                 table.write(key, value)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     """
-    peaks = [
-        int(
-            subprocess.run(
-                [sys.executable, "-c", textwrap.dedent(code), str(n)], capture_output=True, check=True
-            ).stdout
-        )
-        for n in (10, 300)
-    ]
+    peaks = [int(python(code, str(count)).stdout) for count in (10, 300)]
     assert peaks[1] - peaks[0] < 10_000  # kilobytes; the 300 matrices are 100 MB
+
+
+def test_the_pipe_from_features_to_segments_keeps_its_memory(here):
+    """10 000 utterances are 80 MB on each side of forward; what it reads ahead, 4 MB, is full with 1 000, too."""
+    init.dnn(20, [], 20, seed=1).write("exp/final.nnet")
+    frames = RANDOM.standard_normal((100, 20)).astype(np.float32)
+    save("ark,scp:feats.ark,feats.scp", {f"u{i:05}": frames for i in range(10_000)})
+    # A process's peak counts that of the one it was forked from, so this one must be small.
+    code = """
+    import os, subprocess, sys
+    run, count = [sys.executable, "-m", "lstmgenre"], sys.argv[1]
+    source = f"scp:head -n {count} feats.scp |"
+    forward = subprocess.Popen([*run, "forward", "exp", source, "ark:-"], stdout=subprocess.PIPE)
+    pool = subprocess.Popen([*run, "pool-segments", "ark:-", f"ark:{count}.ark"], stdin=forward.stdout)
+    print([os.wait4(process.pid, 0)[2].ru_maxrss for process in (pool, forward)])
+    """
+    peaks = [json.loads(python(code, str(count)).stdout) for count in (1_000, 10_000)]
+    assert sum(1 for _ in read_table("ark:10000.ark", "vector")) == 10_000
+    assert (np.diff(peaks, axis=0) < 10_000).all(), peaks  # kilobytes
 
 
 # Maps -----------------------------------------------------------------------------------------------------------------
