@@ -6,30 +6,31 @@ A bundle is the files of an experiment and of one of its SVMs side by side, and 
     final.feature_transform  final.nnet    the network
     training.json                          how it was trained: settings and learning curves
     genres                                 the classes, in the order of the network's outputs
-    pooling.json  svm.skops                the segment vectors, and the SVM that decides on them
+    svm.json                               how segment vectors are pooled, and the SVM that decides on them
     README.md                              the model card
 
-JSON, nnet1 and skops without trusted types: nothing in it can run code.
+JSON, nnet1 and lines of text: nothing in it can run code.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lstmgenre import audio
+from lstmgenre import audio, svm
 from lstmgenre.corpora import rxfilename
-from lstmgenre.errors import DataError, FormatError, ModelError
+from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError, ModelError
+from lstmgenre.files import read_json
 from lstmgenre.posteriors import Forward
 from lstmgenre.scattering import record
 from lstmgenre.scattering.features import ScatteringFeatures
@@ -37,15 +38,18 @@ from lstmgenre.segments import Pooling, pool_all
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import read_map
 
-_OF_EXPERIMENT = ("scat.json", "final.feature_transform", "final.nnet", "training.json")
-_OF_SVM = ("genres", "pooling.json", "svm.skops")
+_OF_EXPERIMENT = ("scat.json", "final.feature_transform", "final.nnet", "training.json", "genres")
 _CARD = "README.md"
 _TRAIN = "train the network with lstmgenre train-lstm or train-dnn"
+_LONGEST_DELAY = 1000  # frames, three minutes of the paper's: what predict pads a song with must stay small
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of a song, in seconds, in which one genre is the likeliest in every frame; `posterior` is its mean."""
+    """A stretch of a song, in seconds, in which one genre is the likeliest in every frame; `posterior` is its mean.
+
+    Where two meet is half-way between the centres of their frames.
+    """
 
     start: float
     end: float
@@ -67,13 +71,15 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Every stage from samples to a genre. `delay` is how many frames the network's outputs lag behind its inputs."""
+    """Every stage from samples to a genre. `genres` are the network's outputs, which lag `delay` frames behind its
+    inputs; the SVM may know fewer."""
 
     features: ScatteringFeatures
     forward: Forward
-    pooling: Pooling
-    svm: SegmentSvm
+    genres: Sequence[str]
     delay: int
+    svm: SegmentSvm
+    pooling: Pooling
 
     @classmethod
     def load(cls, directory: Path) -> Bundle:
@@ -93,52 +99,68 @@ class Bundle:
             raise DataError(f"{experiment / record.NAME}: not there: the features have no recorded configuration")
         features = ScatteringFeatures(recorded[0])
         forward = Forward.load(experiment / "final.nnet", experiment / "final.feature_transform")
-        svm = SegmentSvm.load(svm_dir)
-        if not svm.pooling:
-            raise DataError(
-                f"{svm_dir / 'pooling.json'}: not there: train the SVM on vectors that pool-segments wrote to a file"
-            )
-        outputs = forward.nnet.output_dim
-        if len(svm.genres) != outputs:
-            raise ModelError(f"{svm_dir / 'genres'}: {len(svm.genres)} genres for a network with {outputs} outputs")
-        if svm.dim != 4 * outputs + svm.pooling.fuse * features.dim:
+        genres = DataDir.read(experiment).genre_order  # the file has the format of a data directory's
+        if len(genres) != forward.nnet.output_dim:
             raise ModelError(
-                f"{svm_dir}: an SVM on {svm.dim} numbers is not one on the segment vectors of {experiment}"
+                f"{experiment / 'genres'}: {len(genres)} genres for a network with {forward.nnet.output_dim} outputs"
             )
-        with _reading(experiment / "training.json", _TRAIN) as training:
-            delay = int(training["settings"].get("targets_delay", 0))
-        return cls(features, forward, svm.pooling, svm, delay)
+        classifier = SegmentSvm.load(svm_dir)
+        if not (pooling := classifier.pooling):
+            raise DataError(
+                f"{svm_dir / svm.NAME}: does not say how its vectors were pooled: train the SVM on vectors that "
+                "pool-segments wrote to a file"
+            )
+        if unknown := set(classifier.genres) - set(genres):
+            raise ModelError(f"{svm_dir / svm.NAME}: genre {min(unknown)!r} is not among those of {experiment}")
+        if classifier.dim != 4 * len(genres) + pooling.fuse * features.dim:
+            raise ModelError(
+                f"{svm_dir / svm.NAME}: an SVM on {classifier.dim} numbers is not one on the segment vectors of "
+                f"{experiment}"
+            )
+        delay = read_json(experiment / "training.json", _delay, _TRAIN)
+        return cls(features, forward, genres, delay, classifier, pooling)
 
     def predict(self, path: str | os.PathLike[str]) -> Prediction:
         """The genre of an audio file; a name that Kaldi would take for a command or an offset is refused.
 
-        Raises DataError where the file cannot be decoded or is shorter than one window of the features.
+        Raises DataError for what is no name of a file, and where the file cannot be decoded or is shorter than one
+        window of the features.
         """
+        name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+        if not isinstance(name, str):
+            raise DataError(f"{type(path).__name__} is no name of a file: give the path of an audio file")
         config = self.features.config
-        samples = audio.load(rxfilename(Path(path)), sample_rate=config.sample_rate, quantise=config.quantise)
-        name = os.fspath(path)
+        samples = audio.load(rxfilename(Path(name)), sample_rate=config.sample_rate, quantise=config.quantise)
         try:
             features = self.features(samples)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
-        ((_, posteriors),) = self.forward([(name, features)])
-        vectors = dict(
-            pool_all([(name, posteriors)], self.pooling.threshold, {name: features} if self.pooling.fuse else None)
-        )
-        scores = self.svm.scores(vectors)[name]
-        return Prediction(max(scores, key=scores.__getitem__), scores, self._timeline(posteriors))
+        track = [(name, features)]
+        vectors = pool_all(self.forward(track), self.pooling.threshold, dict(track) if self.pooling.fuse else None)
+        scores = self.svm.scores(dict(vectors))[name]
+        ((_, in_time),) = replace(self.forward, time_shift=self.delay)(track)
+        timeline = self._timeline(in_time, len(samples) / config.sample_rate)
+        return Prediction(max(scores, key=scores.__getitem__), scores, timeline)
 
-    def _timeline(self, posteriors: np.ndarray) -> list[Span]:
-        """Runs of frames of one genre; (frames, classes). The first `delay` outputs are from before the song."""
-        posteriors = posteriors[self.delay :] if len(posteriors) > self.delay else posteriors
-        seconds = self.features.transform.hop / self.features.config.sample_rate
+    def _timeline(self, posteriors: np.ndarray, duration: float) -> list[Span]:
+        """Runs of frames (frames, classes) of one genre; frame m is centred on sample m * hop."""
+        hop = self.features.transform.hop / self.features.config.sample_rate
+        edges = (np.arange(len(posteriors) + 1) - 0.5) * hop
+        edges[0], edges[-1] = 0, duration
         spans, first = [], 0
         for k, run in groupby(posteriors.argmax(axis=1)):
             end = first + len(list(run))
             mean = float(posteriors[first:end, k].mean(dtype=np.float64))
-            spans.append(Span(round(first * seconds, 2), round(end * seconds, 2), self.svm.genres[k], mean))
+            spans.append(Span(round(float(edges[first]), 2), round(float(edges[end]), 2), self.genres[k], mean))
             first = end
         return spans
+
+
+def _delay(training: Any) -> int:
+    delay = training["settings"].get("targets_delay", 0)
+    if type(delay) is not int or not 0 <= delay <= _LONGEST_DELAY:
+        raise ValueError(f"targets_delay {delay!r} should be a number of frames from 0 to {_LONGEST_DELAY}")
+    return delay
 
 
 def pack(experiments: Sequence[Path], svm_name: str, out: Path) -> Path:
@@ -149,17 +171,16 @@ def pack(experiments: Sequence[Path], svm_name: str, out: Path) -> Path:
     `out` is something else.
     """
     best = min(experiments, key=held_out_loss)
-    svm_dir = best / svm_name
-    Bundle.of(best, svm_dir)
-    if out.exists() and not (out / "svm.skops").is_file():
+    card = model_card(best, best / svm_name, experiments)
+    if out.exists() and not (out / svm.NAME).is_file():
         raise DataError(f"{out}: is there and no bundle: remove it or name another directory")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
-        for source in [best / name for name in _OF_EXPERIMENT] + [svm_dir / name for name in _OF_SVM]:
+        for source in [*(best / name for name in _OF_EXPERIMENT), best / svm_name / svm.NAME]:
             shutil.copy2(source, new / source.name)
-        (new / _CARD).write_text(model_card(best, svm_dir), encoding="utf-8")
+        (new / _CARD).write_text(card, encoding="utf-8")
         if out.exists():
             out.rename(old)
         new.rename(out)
@@ -167,38 +188,49 @@ def pack(experiments: Sequence[Path], svm_name: str, out: Path) -> Path:
 
 
 def held_out_loss(experiment: Path) -> float:
-    """Cross-validation loss of final.nnet, which is that of the last epoch that was accepted."""
-    with _reading(experiment / "training.json", _TRAIN) as training:
-        return float([epoch["cv_loss"] for epoch in training["epochs"] if epoch["accepted"]][-1])
+    """Cross-validation loss of final.nnet, which is that of the last epoch that was accepted. Raises FormatError."""
+
+    def last_accepted(training: Any) -> float:
+        loss = float([epoch["cv_loss"] for epoch in training["epochs"] if epoch["accepted"]][-1])
+        if not math.isfinite(loss):
+            raise ValueError(f"the held-out loss is {loss}")
+        return loss
+
+    return read_json(experiment / "training.json", last_accepted, _TRAIN)
 
 
-def model_card(experiment: Path, svm_dir: Path) -> str:
-    """What is recorded about a system and its scores, as Markdown. Raises FormatError for a damaged record."""
+def model_card(experiment: Path, svm_dir: Path, candidates: Sequence[Path]) -> str:
+    """What is recorded about a system and its scores, as Markdown; it was chosen among `candidates`.
+
+    Raises as Bundle.load, and FormatError for a damaged record.
+    """
     system = Bundle.of(experiment, svm_dir)
-    config, pooling, genres = system.features.config, system.pooling, system.svm.genres
+    config, pooling = system.features.config, system.pooling
     held_out, learnt = (len(read_map(experiment / name)) for name in ("cv.scp", "train.scp"))
     logs = [*sorted(experiment.glob("log/train-*.json")), *sorted(svm_dir.glob("log/train-*.json"))]
-    scores = [_scores_on(path, svm_dir.name) for path in sorted(experiment.glob("*/score.json"))]
+    commands = "".join(read_json(log, _command, "train again") for log in logs)
+    scores = "".join(_scores_on(path, svm_dir.name) for path in sorted(experiment.glob("*/score.json")))
     return f"""# Music genre classifier {experiment.name} / {svm_dir.name}
 
-Names one of {len(genres)} genres for an audio file: {", ".join(genres)}.
+Names one of {len(system.svm.genres)} genres for an audio file: {", ".join(system.svm.genres)}.
 
 - Features: {system.features.dim} scattering coefficients a frame, from windows of {config.window} samples at
   {config.sample_rate} Hz{", audio rounded to 16 bits" if config.quantise else ""} (scat.json).
 - Network: nnet1, {sum(p.numel() for p in system.forward.nnet.parameters()):,} parameters (final.nnet, training.json).
 - Decision: a linear SVM on {system.svm.dim} numbers a track: {"the mean feature vector, then " * pooling.fuse}maximum,
-  minimum, mean and share above {pooling.threshold:g} of each genre's posteriors (pooling.json).
+  minimum, mean and share above {pooling.threshold:g} of each genre's posteriors (svm.json).
 
 ## Training
 
 The network learnt from {learnt} tracks; its cross-entropy on {held_out} others is {held_out_loss(experiment):.4f}.
+{_choice(candidates)}
 
 ```
-{"".join(map(_command, logs))}```
+{commands}```
 
 ## Scores
 
-{"".join(scores)}## Limits
+{scores}## Limits
 
 - It knows its genres and no other, and always names one of them.
 - Scores are the SVM's decision values, not probabilities.
@@ -207,15 +239,22 @@ The network learnt from {learnt} tracks; its cross-entropy on {held_out} others 
 """
 
 
-def _command(log: Path) -> str:
-    with _reading(log, "train again") as run:
-        versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-        return f"{run['command']}  # {versions}\n"
+def _choice(candidates: Sequence[Path]) -> str:
+    if len(candidates) == 1:
+        return "It was the only one to choose from."
+    names = ", ".join(path.name for path in candidates)
+    return f"That is the lowest of {names}, and why it was chosen: test tracks had no part in it."
+
+
+def _command(run: Any) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    return f"{run['command']}  # {versions}\n"
 
 
 def _scores_on(path: Path, system: str) -> str:
     """The right decisions on a test set, in all and per genre; nothing where the system was not scored."""
-    with _reading(path, "score again") as score:
+
+    def table(score: Any) -> str:
         if system not in score["tracks"]:
             return ""
         track = score["tracks"][system]
@@ -228,13 +267,4 @@ def _scores_on(path: Path, system: str) -> str:
             f"({track['accuracy']:.2%}):\n\n| genre | tracks | right |\n| --- | ---: | ---: |\n{''.join(rows)}\n"
         )
 
-
-@contextmanager
-def _reading(path: Path, remedy: str) -> Iterator[Any]:
-    """The content of a JSON file; what the block finds missing or otherwise in it is an error of the file."""
-    try:
-        yield json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}: {remedy}") from error
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise FormatError(f"{path}: damaged ({type(error).__name__}: {error}): {remedy}") from error
+    return read_json(path, table, "score again")

@@ -1,15 +1,18 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and JSON files that are read or named as damaged."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, FormatError, LstmGenreError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -43,3 +46,19 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def read_json(path: Path, build: Callable[[Any], T], remedy: str) -> T:
+    """What `build` makes of the content of a JSON file.
+
+    Raises DataError where it cannot be read, and FormatError where it is no JSON or `build` fails on it; both tell
+    `remedy`.
+    """
+    try:
+        return build(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}: {remedy}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise FormatError(f"{path}: damaged ({type(error).__name__}: {error}): {remedy}") from error
+    except LstmGenreError as error:
+        raise FormatError(f"{path}: damaged ({error}): {remedy}") from error

@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lstmgenre.errors import DataError, FormatError
-from lstmgenre.files import atomic_output
+from lstmgenre.errors import DataError
+from lstmgenre.files import atomic_output, read_json
 from lstmgenre.tables import open_table, read_map
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
 from lstmgenre.tables.streams import split_offset
@@ -30,42 +31,39 @@ _ROUNDING = 1e-4
 class Pooling:
     """How segment vectors were made: k of equation 14, and whether the mean features come first.
 
-    Kept as JSON beside an archive of vectors (lseg.ark: lseg.json) and in the directory of an SVM that learnt on them.
+    Kept as JSON beside an archive of vectors (lseg.ark: lseg.json) and in the file of an SVM that learnt on them.
     """
 
     threshold: float = THRESHOLD
     fuse: bool = False
 
-    def write(self, path: Path) -> None:
-        with atomic_output(path) as stream:
-            json.dump(asdict(self), stream)
-
     @classmethod
-    def read(cls, path: Path) -> Pooling | None:
-        """None where `path` is not there. Raises FormatError for other content."""
-        if not path.is_file():
-            return None
-        try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
-            return cls(float(fields["threshold"]), bool(fields["fuse"]))
-        except (ValueError, TypeError, KeyError) as error:
-            raise FormatError(f"{path}: not a record of pool-segments ({error}): pool again") from error
+    def of(cls, fields: Mapping[str, Any]) -> Pooling:
+        """From what asdict() gives. Raises KeyError, or ValueError where a field cannot be."""
+        threshold, fuse = fields["threshold"], fields["fuse"]
+        if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
+            raise ValueError(f"threshold {threshold!r} should be a number from 0 to 1")
+        if type(fuse) is not bool:
+            raise ValueError(f"fuse {fuse!r} should be true or false")
+        return cls(threshold, fuse)
 
     def record(self, wspecifier: str) -> None:
         """Write it beside the archive that was written to `wspecifier`, unless that is a pipe or a device."""
         archive = Path(parse_wspecifier(wspecifier).archive).resolve()
         if archive.is_file():
-            self.write(archive.with_suffix(".json"))
+            with atomic_output(archive.with_suffix(".json")) as stream:
+                json.dump(asdict(self), stream)
 
     @classmethod
     def of_vectors(cls, rspecifier: str) -> Pooling | None:
-        """What is recorded beside the archive of the first vector; None where nothing is."""
+        """What is recorded beside the archive of the first vector; None where nothing is. Raises FormatError."""
         source = parse_rspecifier(rspecifier)
         archive = source.rxfilename
         if source.script and Path(archive).is_file():
             archive = next(iter(read_map(archive).values()), "")
         path = Path(split_offset(archive)[0]).resolve()
-        return cls.read(path.with_suffix(".json")) if path.is_file() else None
+        recorded = path.with_suffix(".json")
+        return read_json(recorded, cls.of, "pool again") if path.is_file() and recorded.is_file() else None
 
 
 def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:

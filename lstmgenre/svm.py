@@ -1,28 +1,26 @@
 """The segment classifier: standardised inputs, then a linear SVM (section 4.2 of the paper).
 
-The paper names neither the toolkit nor C; ours is scikit-learn's SVC (libsvm, one against one) with C = 1. It is stored
-with skops, which holds arrays and a description of the estimator and nothing that can run.
+The paper names neither the toolkit nor C; ours is scikit-learn's SVC (libsvm, one against one) with C = 1. What it
+learns is a plane between every two genres: those are stored, as JSON, and are all that a decision needs.
 """
 
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import skops.io
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from lstmgenre.datadir import DataDir
-from lstmgenre.errors import DataError, FormatError, ModelError
-from lstmgenre.files import atomic_output
+from lstmgenre.errors import DataError, ModelError
+from lstmgenre.files import atomic_output, read_json
 from lstmgenre.segments import THRESHOLD, Pooling, pool_all
 
+NAME = "svm.json"
 C = 1.0
 
 # What `select` chooses from, in the order of preference among equals: the paper's k and our C come first.
@@ -32,26 +30,34 @@ PENALTIES = (C, 0.1, 0.01, 0.001, 10.0)
 
 @dataclass
 class SegmentSvm:
-    """A trained classifier of segment vectors, (dim,) -> genre; `pooling` is how they were made, where it is known."""
+    """A trained classifier of segment vectors, (dim,) -> genre.
+
+    `planes` (pairs, dim) and `offsets` (pairs,) part every two of the `genres`, in the order of combinations(), with
+    the first on the positive side. They are for vectors less `mean` (dim,), over `scale` (dim,). `c` is the penalty of
+    training, `pooling` how the vectors were made, where it is known.
+    """
 
     genres: list[str]
-    pipeline: Pipeline
+    mean: np.ndarray
+    scale: np.ndarray
+    planes: np.ndarray
+    offsets: np.ndarray
+    c: float
     pooling: Pooling | None = None
 
     @property
     def dim(self) -> int:
-        return self.pipeline.n_features_in_
+        return len(self.mean)
 
     def predict(self, vectors: Mapping[str, np.ndarray]) -> dict[str, str]:
         """Genre of every segment vector (dim,), the one of the largest score. Raises ModelError as `scores` does."""
         return {utterance: max(scores, key=scores.__getitem__) for utterance, scores in self.scores(vectors).items()}
 
     def scores(self, vectors: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-        """Decision value of every genre for every segment vector (dim,).
+        """Score of every genre for every segment vector (dim,), by scikit-learn's rule.
 
-        Of two genres it is the signed distance to the plane between them; of more, how many of the others a genre wins
-        against, less or more a third at most by how clearly, which settles ties. Raises ModelError on another dimension
-        than it was trained on.
+        It is how many of the others a genre wins against, less or more a third at most by how clearly, which settles
+        ties. Raises ModelError on another dimension than it was trained on.
         """
         for utterance, vector in vectors.items():
             if vector.shape != (self.dim,):
@@ -61,44 +67,46 @@ class SegmentSvm:
                 )
         if not vectors:
             return {}
-        values = self.pipeline.decision_function(np.stack(list(vectors.values())))
-        if values.ndim == 1:  # two genres: scikit-learn gives the value of the second
-            values = np.stack([-values, values], axis=1)
-        genres = [self.genres[k] for k in self.pipeline.classes_]
+        x = (np.stack(list(vectors.values())) - self.mean) / self.scale
+        distances = x @ self.planes.T + self.offsets
+        wins, clarity = np.zeros((2, len(x), len(self.genres)))
+        for (a, b), distance in zip(combinations(range(len(self.genres)), 2), distances.T, strict=True):
+            wins[:, a] += distance >= 0
+            wins[:, b] += distance < 0
+            clarity[:, a] += distance
+            clarity[:, b] -= distance
+        scores = wins + clarity / (3 * (np.abs(clarity) + 1))
         return {
-            utterance: dict(zip(genres, row.tolist(), strict=True))
-            for utterance, row in zip(vectors, values, strict=True)
+            utterance: dict(zip(self.genres, row.tolist(), strict=True))
+            for utterance, row in zip(vectors, scores, strict=True)
         }
 
     def save(self, directory: Path) -> None:
-        """Write svm.skops, genres and, where it is known, pooling.json into `directory`, each whole or not at all."""
-        with atomic_output(directory / "svm.skops", "wb") as stream:
-            skops.io.dump(self.pipeline, stream)
-        with atomic_output(directory / "genres") as stream:
-            stream.write("".join(f"{genre}\n" for genre in self.genres))
-        (directory / "pooling.json").unlink(missing_ok=True)  # an older SVM's
-        if self.pooling:
-            self.pooling.write(directory / "pooling.json")
+        """Write svm.json into `directory`, whole or not at all."""
+        with atomic_output(directory / NAME) as stream:
+            json.dump(vars(self), stream, default=lambda x: x.tolist() if isinstance(x, np.ndarray) else asdict(x))
 
     @classmethod
     def load(cls, directory: Path) -> SegmentSvm:
-        """Read what `save` wrote. Raises DataError if it is not there, FormatError if damaged or of other types."""
-        model = directory / "svm.skops"
-        try:
-            genres = (directory / "genres").read_text(encoding="utf-8").split("\n")[:-1]
-            untrusted = skops.io.get_untrusted_types(file=model)
-            if untrusted:
-                raise FormatError(f"{model}: holds types that an SVM has no need of ({untrusted[0]}): not loaded")
-            pipeline = skops.io.load(model, trusted=[])
-        except OSError as error:
-            raise DataError(f"{error.filename}: {error.strerror}: train it with lstmgenre train-svm") from error
-        except (zipfile.BadZipFile, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"{model}: damaged or not an SVM of lstmgenre ({error}): train it again") from error
-        if not (isinstance(pipeline, Pipeline) and isinstance(pipeline[-1], SVC)):
-            raise FormatError(f"{model}: not an SVM of lstmgenre: train it with lstmgenre train-svm")
-        if len(set(genres)) < len(genres) or len(genres) <= max(pipeline.classes_):
-            raise FormatError(f"{directory / 'genres'}: not the genres that the SVM was trained on: train it again")
-        return cls(genres, pipeline, Pooling.read(directory / "pooling.json"))
+        """Read what `save` wrote. Raises DataError if it is not there, FormatError if it is damaged."""
+        return read_json(directory / NAME, cls._of, "train it with lstmgenre train-svm")
+
+    @classmethod
+    def _of(cls, fields: Mapping[str, Any]) -> SegmentSvm:
+        genres, pooling, c = fields["genres"], fields["pooling"], float(fields["c"])
+        if not isinstance(genres, list) or any(type(genre) is not str for genre in genres):
+            raise ValueError("the genres should be names")
+        if len(set(genres)) < len(genres) or len(genres) < 2:
+            raise ValueError("the genres should be two or more, each once")
+        dim, pairs = len(fields["mean"]), len(genres) * (len(genres) - 1) // 2
+        shapes = {"mean": (dim,), "scale": (dim,), "planes": (pairs, dim), "offsets": (pairs,)}
+        arrays = {name: np.array(fields[name], np.float64) for name in shapes}
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+                raise ValueError(f"{name} should be {' x '.join(map(str, shape))} finite numbers")
+        if not (arrays["scale"] > 0).all() or not 0 < c < np.inf:
+            raise ValueError("scale and c should be above 0")
+        return cls(genres, **arrays, c=c, pooling=None if pooling is None else Pooling.of(pooling))
 
 
 def train(
@@ -106,7 +114,8 @@ def train(
 ) -> SegmentSvm:
     """Fit scaler and SVM on segment vectors (dim,), one per track.
 
-    Raises DataError on a track with no or an unknown genre, on unequal dimensions, or with fewer than two genres.
+    The SVM knows those of `genres` that have a track, in that order. Raises DataError on a track with no or an unknown
+    genre, on unequal dimensions, or with fewer than two genres.
     """
     index = {genre: k for k, genre in enumerate(genres)}
     for utterance, vector in vectors.items():
@@ -123,10 +132,15 @@ def train(
         raise DataError(
             f"an SVM needs tracks of two genres or more, and there are {len(vectors)} tracks of {len(set(labels))}"
         )
+    from sklearn.preprocessing import StandardScaler  # takes a second to import
+    from sklearn.svm import SVC
+
+    x, scaler = np.stack(list(vectors.values())), StandardScaler()
     # probability=False and a linear kernel: training is deterministic.
-    pipeline = make_pipeline(StandardScaler(), SVC(kernel="linear", C=c))
-    pipeline.fit(np.stack(list(vectors.values())), labels)
-    return SegmentSvm(genres, pipeline)
+    svc = SVC(kernel="linear", C=c).fit(scaler.fit_transform(x), labels)
+    known = [genres[k] for k in svc.classes_]
+    side = 1 if len(known) > 2 else -1  # of two genres scikit-learn has the second on the positive side
+    return SegmentSvm(known, scaler.mean_, scaler.scale_, side * svc.coef_, side * svc.intercept_, c)
 
 
 @dataclass(frozen=True)

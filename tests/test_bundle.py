@@ -92,12 +92,31 @@ def test_a_prediction_from_audio_is_the_pipelines(trained, tmp_path, name):
         prediction = system.predict(audio)
         assert prediction.scores == pytest.approx(expected[utterance], abs=1e-5)
         assert prediction.genre == max(prediction.scores, key=prediction.scores.get)
+        # Of what the network says DELAY frames after hearing one, the pipeline has all but of the last DELAY frames.
         heard = [GENRES[k] for k in posteriors[utterance][DELAY:].argmax(axis=1)]
         hop = CONFIG.window / 2 / CONFIG.sample_rate
-        said = [span.genre for span in prediction.timeline for _ in range(round((span.end - span.start) / hop))]
+        said = [next(s.genre for s in prediction.timeline if m * hop < s.end) for m in range(len(heard))]
         assert said == heard
         assert prediction.timeline[0].start == 0
+        assert prediction.timeline[-1].end == pytest.approx(soundfile.info(audio).duration, abs=0.01)
         assert all(a.end == b.start and a.genre != b.genre for a, b in pairwise(prediction.timeline))
+
+
+def test_the_genre_changes_in_the_timeline_where_it_changes_in_the_song(trained, packed, tmp_path):
+    t = np.arange(16000)
+    change = 9000  # of 16000 samples at 8 kHz
+    tone = 0.3 * np.sin(np.where(t < change, 0.1, 0.9) * t) + np.random.default_rng(1).normal(size=16000) * 0.05
+    soundfile.write(tmp_path / "song.wav", tone, 8000, subtype="FLOAT")
+    spans = lstmgenre.load(packed).predict(tmp_path / "song.wav").timeline
+    (end,) = {span.end for span, after in pairwise(spans) if (span.genre, after.genre) == ("low", "high")}
+    hop = CONFIG.window / 2 / CONFIG.sample_rate
+    assert end == pytest.approx(change / 8000, abs=1.5 * hop)
+
+
+@pytest.mark.parametrize("song", [b"RIFF....", b"song.wav", None, 3])
+def test_what_is_no_name_of_a_file_is_one_clear_error(packed, song):
+    with pytest.raises(DataError, match=f"{type(song).__name__} is no name of a file"):
+        lstmgenre.load(packed).predict(song)
 
 
 def test_the_features_are_bit_for_bit_those_of_extract_scat(trained, packed, monkeypatch):
@@ -137,7 +156,7 @@ def test_a_rejected_last_epoch_does_not_count(trained, tmp_path):
 def test_the_card_says_what_is_recorded(trained, tmp_path):
     exp = tmp_path / "lstm"
     shutil.copytree(trained / "exp/lstm", exp)
-    card = bundle.model_card(exp, exp / "fseg")
+    card = bundle.model_card(exp, exp / "fseg", [exp, tmp_path / "other"])
     score = json.loads((exp / "test/score.json").read_text())["tracks"]["fseg"]
     for words in ("high, low, middle", "audio rounded to 16 bits", "share above 0.6", "the mean feature vector"):
         assert words in card
@@ -145,12 +164,12 @@ def test_the_card_says_what_is_recorded(trained, tmp_path):
     assert f"| low | 6 | {score['confusion'][1][1]} |" in card
     held_out = len((exp / "cv.scp").read_text().splitlines())
     assert f"learnt from {18 - held_out} tracks" in card
-    assert "mean feature vector" not in bundle.model_card(exp, exp / "lseg")
+    assert "lowest of lstm, other" in card
+    assert "mean feature vector" not in bundle.model_card(exp, exp / "lseg", [exp])
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["final.nnet", "final.feature_transform", "scat.json", "training.json", "fseg/svm.skops", "fseg/pooling.json"],
+    "name", ["final.nnet", "final.feature_transform", "scat.json", "training.json", "genres", "fseg/svm.json"]
 )
 @pytest.mark.parametrize("damage", ["missing", "nonsense"])
 def test_what_is_incomplete_or_damaged_makes_no_bundle(trained, tmp_path, name, damage):
@@ -158,15 +177,61 @@ def test_what_is_incomplete_or_damaged_makes_no_bundle(trained, tmp_path, name, 
     shutil.copytree(trained / "exp/lstm", exp)
     (exp / name).unlink() if damage == "missing" else (exp / name).write_text("[1]")
     (tmp_path / "out").mkdir()
-    with pytest.raises((DataError, FormatError), match=Path(name).name):
+    with pytest.raises((DataError, FormatError, ModelError), match=Path(name).name):
         bundle.pack([exp], "fseg", tmp_path / "out" / "bundle")
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("delay", [-7, 10**9, 1.5, "5", None, True])
+def test_a_delay_that_cannot_be_is_refused(packed, delay):
+    edit(packed / "training.json", lambda training: training["settings"].update(targets_delay=delay))
+    with pytest.raises(FormatError, match=r"training\.json: damaged .*targets_delay"):
+        lstmgenre.load(packed)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), None, "low"])
+def test_a_held_out_loss_that_is_no_number_is_refused(trained, tmp_path, loss):
+    edit(
+        shutil.copytree(trained / "exp/lstm", tmp_path / "lstm") / "training.json",
+        lambda training: training["epochs"][-1].update(cv_loss=loss, accepted=True),
+    )
+    with pytest.raises(FormatError, match=r"training\.json: damaged"):
+        bundle.pack([tmp_path / "lstm"], "fseg", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("genres", "error"),
+    [
+        ("high\nlow\nlow\n", FormatError),
+        ("high\nlow\n", ModelError),
+        ("high\nlow\nmiddle\nmore\n", ModelError),
+        ("high\nlow\nother\n", ModelError),
+        ("high\nlow\nmiddle", FormatError),
+    ],
+)
+def test_genres_that_are_not_the_networks_and_the_svms_are_refused(packed, genres, error):
+    (packed / "genres").write_text(genres)
+    with pytest.raises(error, match="genre"):
+        lstmgenre.load(packed)
+
+
+def test_an_svm_on_vectors_of_a_stream_makes_no_bundle(trained, tmp_path):
+    exp = shutil.copytree(trained / "exp/lstm", tmp_path / "lstm")
+    edit(exp / "fseg/svm.json", lambda fields: fields.update(pooling=None))
+    with pytest.raises(DataError, match="how its vectors were pooled"):
+        bundle.pack([exp], "fseg", tmp_path / "out")
+
+
 def test_a_bundle_replaces_a_bundle_and_nothing_else(trained, packed, tmp_path):
-    before = (packed / "svm.skops").read_bytes()
+    before = (packed / "svm.json").read_bytes()
     bundle.pack([trained / "exp/lstm"], "lseg", packed)
-    assert (packed / "svm.skops").read_bytes() != before
+    assert (packed / "svm.json").read_bytes() != before
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "diary").write_text("dear")
@@ -186,7 +251,7 @@ class Bomb:
         return (pytest.fail, ("a pickle was loaded",))
 
 
-@pytest.mark.parametrize("name", ["svm.skops", "final.nnet", "final.feature_transform", "scat.json", "pooling.json"])
+@pytest.mark.parametrize("name", ["svm.json", "final.nnet", "final.feature_transform", "scat.json", "training.json"])
 def test_a_pickle_in_a_bundle_is_an_error_and_is_not_loaded(packed, name):
     (packed / name).write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(FormatError, match=name):
