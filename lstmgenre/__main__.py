@@ -1,3 +1,67 @@
-from lstmgenre.cli import main
+"""The program: runs a command, and ends in one line what a user can mend or has stopped."""
 
-main()
+from __future__ import annotations
+
+import gc
+import os
+import shlex
+import signal
+import sys
+from types import FrameType
+
+from lstmgenre.errors import LstmGenreError
+
+_STOPS = signal.SIGINT, signal.SIGTERM
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM; a class of our own because Typer answers KeyboardInterrupt itself, with exit status 1."""
+
+
+def main() -> None:
+    """Run the command line; what a user can mend ends in one line on stderr and exit status 1."""
+    for signum in _STOPS:
+        signal.signal(signum, _interrupt)
+    try:
+        from lstmgenre.cli import app  # here, because it takes long enough for a Ctrl-C
+
+        app()
+    except LstmGenreError as error:
+        _end(str(error), 1)
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        # The reader has gone (head, a closed pager) and nobody is left to tell; nor may Python complain as it flushes.
+        # Typer makes status 1 of it, but whoever runs us in a pipe knows the shell's status of a SIGPIPE.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+        sys.exit(128 + signal.SIGPIPE)
+    except Interrupted as stop:
+        for signum in _STOPS:
+            signal.signal(signum, signal.SIG_IGN)
+        if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, one speaks
+            _fail(f"interrupted; to go on: {shlex.join(['lstmgenre', *sys.argv[1:]])}")
+        gc.freeze()  # all is tidied up; to look for garbage in torch as well would take a second
+        sys.exit(128 + stop.args[0])
+    except MemoryError:
+        _end("out of memory: use fewer jobs (--nj) or a machine with more of it", 1)
+    except OSError as error:
+        _end(f"{error.filename or 'input or output'}: {error.strerror or error}", 1)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise Interrupted(signum)
+
+
+def _fail(message: str) -> None:
+    from lstmgenre import console
+
+    console.fail(message)
+
+
+def _end(message: str, status: int) -> None:
+    _fail(message)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

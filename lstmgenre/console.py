@@ -28,6 +28,7 @@ def setup_logging(verbose: bool = False) -> None:
     root.handlers = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no matter for tracebacks
 
 
 def fail(message: str) -> None:

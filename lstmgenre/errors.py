@@ -1,7 +1,7 @@
 """The errors that a user can cause or mend.
 
 Every message is one line that says what is wrong, where (file, utterance, line), and what to do about it.
-:func:`lstmgenre.cli.main` prints it on stderr and exits 1; anything else that reaches it is a bug.
+:func:`lstmgenre.__main__.main` prints it on stderr and exits 1; anything else that reaches it is a bug.
 """
 
 

@@ -10,14 +10,16 @@ import logging
 import os
 import platform
 import signal
+import sys
 import threading
 import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -54,9 +56,7 @@ def loky(directory: Path) -> Iterator[Submit]:
     executors: list[ProcessPoolExecutor] = []
 
     def submit(function: Callable[..., Any], *args: Any) -> Job:
-        executor = ProcessPoolExecutor(
-            1, env={"OMP_NUM_THREADS": "1"}, initializer=_end_with_parent, initargs=(os.getpid(),)
-        )
+        executor = ProcessPoolExecutor(1, env={"OMP_NUM_THREADS": "1"}, initializer=_end_with, initargs=(os.getpid(),))
         executors.append(executor)
         with _without_interrupts():
             job = executor.submit(function, *args)
@@ -72,7 +72,8 @@ def loky(directory: Path) -> Iterator[Submit]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Processes that the block starts never see Ctrl-C, which a terminal sends to all: their parent ends them."""
+    """Processes that the block starts never see Ctrl-C, which a terminal sends to all: who starts them ends them."""
+    resource_tracker.ensure_running()  # multiprocessing's own process: loky needs it, and its start unblocks Ctrl-C
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -80,12 +81,17 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _end_with_parent(parent: int) -> None:
-    """Let this process end when its parent has been killed, lest it write where the next run does."""
+def _end_with(starter: int) -> None:
+    """Let this process end when that which began the run is gone, lest it write where the next run does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
+        with suppress(ProcessLookupError):
+            while True:
+                os.kill(starter, 0)
+                time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)  # time to end the commands that it reads from
+        time.sleep(1)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -138,6 +144,8 @@ def slurm(directory: Path, cluster: str = "slurm") -> Iterator[Submit]:
     jobs: list[Any] = []
 
     def submit(function: Callable[..., Any], *args: Any) -> Job:
+        if cluster == "local":  # submitit's cancel, below, is a Ctrl-C, which these do not see
+            function, args = _beside, (os.getpid(), function, *args)
         with _without_interrupts():
             jobs.append(executor.submit(function, *args))
         return jobs[-1]
@@ -148,6 +156,11 @@ def slurm(directory: Path, cluster: str = "slurm") -> Iterator[Submit]:
         for job in jobs:
             if not job.done():
                 job.cancel(check=False)
+
+
+def _beside(starter: int, function: Callable[..., Any], *args: Any) -> Any:
+    _end_with(starter)
+    return function(*args)
 
 
 @contextmanager

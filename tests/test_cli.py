@@ -6,13 +6,14 @@ import signal
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import kaldiio
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lstmgenre.cli import main
+from lstmgenre.__main__ import main
 from lstmgenre.cli.app import app
 from lstmgenre.datadir import DataDir
 from lstmgenre.nnet1 import init
@@ -229,6 +230,70 @@ def test_a_refused_run_leaves_the_record_of_the_one_that_made_the_model(work, co
     assert "was begun with" in one_line(command(f"{line} --learn-rate 5"))
     assert command(line).returncode == 0
     assert (work / "exp/a/log/train-dnn.json").read_text() == record
+
+
+def test_commands_that_write_a_table_keep_a_record_beside_it(work, model, command, shell):
+    assert command(f"forward {model} scp:data/test/feats.scp ark,scp:exp/post.ark,exp/post.scp").returncode == 0
+    assert command("pool-segments scp:exp/post.scp ark:exp/seg.ark --threshold 0.7").returncode == 0
+    assert command("score data/test --post scp:exp/post.scp --out exp/test/score.json").returncode == 0
+    records = {name: json.loads((work / f"exp/{name}.json").read_text()) for name in ("log/post", "log/seg")}
+    records["score"] = json.loads((work / "exp/test/log/score.json").read_text())
+    assert [record["name"] for record in records.values()] == ["forward", "pool-segments", "score"]
+    assert records["log/seg"]["options"]["threshold"] == 0.7
+    assert records["score"]["command"] == "lstmgenre score data/test --post scp:exp/post.scp --out exp/test/score.json"
+    for record in records.values():
+        assert record["seconds"] >= 0
+        assert {"lstmgenre", "python", "numpy", "torch", "torchaudio", "scikit-learn", "soundfile"} <= set(
+            record["versions"]
+        )
+    before = set(work.rglob("*"))
+    assert shell(f"lstmgenre forward {model} scp:data/test/feats.scp ark:- >/dev/null").returncode == 0
+    assert set(work.rglob("*")) == before
+
+
+def test_the_record_has_the_commit_of_a_checkout(work, command):
+    assert command("prep-data demo nowhere --seed -1").returncode == 1
+    record = json.loads((work / "nowhere/log/demo.json").read_text())
+    assert record["name"] == "prep-data demo"
+    head = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert head.startswith(record["versions"]["commit"].removesuffix("-dirty"))
+
+
+def test_score_writes_what_it_would_print(work, model, command):
+    assert command(f"forward {model} scp:data/test/feats.scp ark:p.ark").returncode == 0
+    line = "score data/test --post ark:p.ark --train-data data/train"
+    printed = command(f"{line} --json").stdout
+    written = command(f"{line} --out s.json")
+    assert written.stdout == ""
+    assert json.loads((work / "s.json").read_text()) == json.loads(printed)
+    assert json.loads(printed)["known_artists"] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train-svm data/train ark:x svm --c inf",
+        "train-svm data/train ark:x svm --c nan",
+        "pool-segments ark:x ark:y --threshold nan",
+    ],
+)
+def test_numbers_that_are_not_finite_are_usage_errors(work, command, line):
+    done = command(line)
+    assert done.returncode == 2
+    assert "is not a finite number" in done.stderr
+    (work / "c.toml").write_text("[train-svm]\nc = inf\n")
+    assert command("train-svm data/train ark:x svm --config c.toml").returncode == 2
+
+
+def test_scoring_and_pooling_load_no_torch(work, model):
+    code = (
+        "import sys, lstmgenre.scoring, lstmgenre.segments, lstmgenre.sharded, lstmgenre.svm; "
+        "print({'torch', 'sklearn'} & set(sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "set()"
 
 
 def test_no_pipes_forbids_commands(work, model, shell):

@@ -12,6 +12,7 @@ import resource
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstmgenre.cli import main
+from lstmgenre.__main__ import main
 from lstmgenre.datadir import DataDir
 from lstmgenre.nnet1 import init
 from lstmgenre.scattering import record
@@ -208,6 +209,7 @@ def test_workers_end_with_their_killed_parent_and_the_next_run_ends_with_the_sam
     command.wait_for("../reached", "data/data/scat.1.journal")
     command.process.kill()
     assert command.end() == -signal.SIGKILL
+    wait_until_all_are_gone(work, command)
     (work / "gate").unlink()
     assert run(line, folder).status == 0
     assert unnamed(contents(folder)) == expected
@@ -219,6 +221,7 @@ def test_workers_end_with_their_killed_parent_and_the_next_run_ends_with_the_sam
         (EXTRACT, signal.SIGINT),
         (f"{EXTRACT} --nj 2", signal.SIGINT),
         (f"{EXTRACT} --nj 2", signal.SIGTERM),
+        (f"{EXTRACT} --nj 2 --backend slurm --scheduler local", signal.SIGINT),
         (FORWARD, signal.SIGINT),
         (f"{FORWARD} --nj 2", signal.SIGINT),
     ],
@@ -239,6 +242,14 @@ def test_ctrl_c_ends_in_one_line_that_says_how_to_go_on(work, line, stop):
     wait_until_all_are_gone(work, command)
     assert not (work / "data/feats.scp").exists()
     assert list((work / "out").rglob("*.*")) == list((work / "out").glob("log/*"))
+
+
+def test_ctrl_c_while_commands_are_loading_is_one_line_too():
+    interrupt = "lambda event, names: event == 'import' and names[0] == 'typer' and os.kill(os.getpid(), signal.SIGINT)"
+    code = f"import os, signal, sys; sys.addaudithook({interrupt}); from lstmgenre.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "info-nnet", "x"], capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr == "lstmgenre: error: interrupted; to go on: lstmgenre info-nnet x\n"
 
 
 def test_ctrl_c_in_training_keeps_the_epochs_that_are_done(work):

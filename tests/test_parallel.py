@@ -141,6 +141,14 @@ def test_workers_of_this_machine_are_other_processes_with_one_thread(tmp_path):
     assert {threads for _, threads in results} == {1}
 
 
+def test_workers_of_this_machine_never_see_ctrl_c(shell):
+    # In a process where multiprocessing has not started anything before.
+    run = "parallel.run(Path.read_text, [Path('/proc/self/status')], 2, 'JOB.log')"
+    done = shell(f'{sys.executable} -c "from pathlib import Path; from lstmgenre import parallel; print(*{run})"')
+    (blocked,) = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("SigBlk:")]
+    assert int(blocked, 16) >> signal.SIGINT - 1 & 1
+
+
 def test_a_single_job_stays_in_this_process(tmp_path):
     assert parallel.run(_who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
 

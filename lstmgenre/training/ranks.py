@@ -21,7 +21,8 @@ from lstmgenre.errors import DataError, ModelError
 def joined(device: str) -> Iterator[None]:
     """Run the block as one of the ranks: over gloo on the CPU, over NCCL with a GPU for each rank of a machine.
 
-    When it fails, one rank lets its error pass, the first to fail, and the others exit without a word.
+    When it fails, one rank lets its error pass, the first to fail, and the others exit without a word. What stops it
+    from outside, all have been told by torchrun.
     Raises ModelError where the ranks do not find each other, or have too few GPUs.
     """
     if not dist.is_torchelastic_launched():
@@ -37,7 +38,7 @@ def joined(device: str) -> Iterator[None]:
         dist.init_process_group(store=store, rank=rank, world_size=size)
     try:
         yield
-    except BaseException as error:
+    except Exception as error:
         with _in_touch():
             failed = store.add("failed", 1)
         if failed > 1:
