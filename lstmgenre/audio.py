@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,7 @@ _KERNEL_WIDTH = 6  # zero crossings on each side of torchaudio's windowed sinc, 
 _KERNEL_ROLLOFF = 0.99  # its cutoff as a share of the lower Nyquist frequency, its default
 _KERNEL_LIMIT = 2**26  # elements (256 MB): the kernel of two rates without a common factor takes gigabytes
 _MAX_UPSAMPLING = 16  # a file that says it has so low a rate has a broken header
+_UNKNOWN_SIZE = 0x7FFFF000  # from here on, what sox and ffmpeg write into the header of a stream
 _IN_MEMORY = 2**26  # bytes of decoded samples (12 minutes) that are kept off the disk
 _MAX_OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
 
@@ -128,7 +130,7 @@ def _decode(
             raise _past_the_end(rxfilename, start, end, sound.frames / rate)
         sound.seek(first)
     # A header may announce more than there is, or (streamed wav) not know: what counts is what can be read.
-    wanted = (sound.frames if end is None else round(end * rate)) - first
+    wanted = (_announced(sound) if end is None else round(end * rate)) - first
     mix = np.full(sound.channels, 1 / sound.channels, dtype=np.float32)
     done = 0
     while done < wanted:
@@ -148,6 +150,13 @@ def _decode(
             (first + done) / rate,
             (first + wanted) / rate,
         )
+
+
+def _announced(sound: soundfile.SoundFile) -> int:
+    """Frames by the header. libsndfile corrects the count of a file that is cut short, and says so in its log only."""
+    sizes = [(int(told), int(there)) for told, there in re.findall(r": (\d+) \(should be (\d+)\)", sound.extra_info)]
+    cuts = [told / there for told, there in sizes if there < told < _UNKNOWN_SIZE]
+    return round(sound.frames * max(cuts, default=1))
 
 
 def _resampled(blocks: Iterator[np.ndarray], rate: int, sample_rate: int, rxfilename: str) -> Iterator[np.ndarray]:

@@ -4,6 +4,7 @@ import logging
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,14 +170,25 @@ def test_a_rate_that_cannot_be_resampled(tmp_path, rate):
         audio.load(write(tmp_path / "a.wav", sine(440, 0.1), rate))
 
 
-def test_a_truncated_track_is_used_and_said(tmp_path, caplog):
-    path = tmp_path / "a.mp3"
+@pytest.mark.parametrize("name", ["a.mp3", "a.wav", "a.aiff", "a.au", "a.w64"])
+def test_a_truncated_track_is_used_and_said(tmp_path, caplog, name):
+    path = tmp_path / name
     write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 5 * 22050), 22050)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with caplog.at_level(logging.WARNING, logger="lstmgenre.audio"):
         samples = audio.load(str(path))
     assert 1.5 * 22050 < len(samples) < 3 * 22050
     assert "its header says 5.00 s" in caplog.text
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
+def test_a_streamed_wav_is_whole(tmp_path, caplog, size):
+    content = bytearray(Path(write(tmp_path / "a.wav", sine(440, 2, 22050), 22050)).read_bytes())
+    assert content[36:40] == b"data"
+    content[4:8] = content[40:44] = size.to_bytes(4, "little")  # as sox and ffmpeg write to a pipe
+    (tmp_path / "a.wav").write_bytes(content)
+    assert len(audio.load(f"cat {shlex.quote(str(tmp_path / 'a.wav'))} |")) == 2 * 22050
+    assert not caplog.records
 
 
 def test_a_pipe_that_fails_after_good_audio(tmp_path):
