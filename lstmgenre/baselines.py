@@ -82,4 +82,5 @@ def mfcc(samples: np.ndarray) -> np.ndarray:
 def _report(name: str, predictions: dict[str, str], train: DataDir, test: DataDir) -> Report:
     report = Report(train.genres)
     report.add_tracks(name, predictions, test.utt2genre)
+    report.add_artists(test.utt2spk, train.utt2spk)
     return report

@@ -4,7 +4,7 @@ one can be of them. The paper gives no intervals and no tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -118,6 +118,11 @@ class TrackScore:
         rates = [recall.rate for recall in self.recalls.values()]
         return sum(rates) / len(rates) if rates else float("nan")
 
+    def on(self, utterances: Collection[str]) -> TrackScore:
+        """The decisions on these tracks alone."""
+        of = {utterance: genre for utterance, genre in self.predictions.items() if utterance in utterances}
+        return TrackScore(self.genres, {utterance: self.truth[utterance] for utterance in of}, of)
+
     def is_right(self, utterance: str) -> bool:
         return self.predictions[utterance] == self.truth[utterance]
 
@@ -172,6 +177,8 @@ class Report:
     genres: Sequence[str]
     frames: FrameScore | None = None
     tracks: dict[str, TrackScore] = field(default_factory=dict)
+    known: set[str] | None = None
+    """The tracks by artists of the training data; None where that was not looked at."""
 
     @classmethod
     def from_dict(cls, score: Mapping[str, Any]) -> Report:
@@ -181,6 +188,7 @@ class Report:
             report.frames = FrameScore({u: (right, n) for u, (right, n) in score["frames"]["by_track"].items()})
         for name, system in score["tracks"].items():
             report.add_tracks(name, system["predictions"], score["truth"])
+        report.known = None if score["known_artists"] is None else set(score["known_artists"])
         return report
 
     def add_posteriors(self, posteriors: Iterable[tuple[str, np.ndarray]], utt2genre: Mapping[str, str]) -> None:
@@ -206,6 +214,18 @@ class Report:
                 raise DataError(f"{utterance}: {name} says {genre!r}, which is not among {', '.join(self.genres)}")
             score.predictions[utterance] = genre
 
+    def add_artists(self, tested: Mapping[str, str], trained: Mapping[str, str]) -> None:
+        """Note which tracks are by artists of the training data: both map utterances to artists."""
+        artists = set(trained.values())
+        self.known = {utterance for utterance in self.truth if tested.get(utterance) in artists}
+
+    def by_artists(self, name: str) -> dict[str, TrackScore]:
+        """A system's decisions on tracks of known artists and of others, where there are both."""
+        score = self.tracks[name]
+        known = (self.known or set()) & score.predictions.keys()
+        others = score.predictions.keys() - known
+        return {"known artists": score.on(known), "other artists": score.on(others)} if known and others else {}
+
     @property
     def truth(self) -> dict[str, str]:
         """The genre of every track that a system was scored on."""
@@ -221,16 +241,26 @@ class Report:
             "genres": list(self.genres),
             "truth": dict(sorted(self.truth.items())),
             "frames": self.frames.as_dict() if self.frames else None,
-            "tracks": {name: score.as_dict() for name, score in self.tracks.items()},
+            "tracks": {
+                name: score.as_dict() | {"by_artists": self._on_artists(name)} for name, score in self.tracks.items()
+            },
+            "known_artists": None if self.known is None else sorted(self.known),
         }
 
     def as_text(self) -> str:
         """Accuracies with 95 % intervals, then a confusion matrix per system: rows are the true genres."""
-        scores: dict[str, FrameScore | TrackScore] = {"frames": self.frames} if self.frames else {}
-        lines = [_line(name, score) for name, score in {**scores, **self.tracks}.items()]
+        lines = [_line("frames", self.frames)] if self.frames else []
+        for name, score in self.tracks.items():
+            lines.append(_line(name, score))
+            lines += [_line(f"  {artists}", part) for artists, part in self.by_artists(name).items()]
+        if self.known is not None:
+            lines.append(f"{len(self.known)} of {len(self.truth)} tracks are by artists of the training data")
         for name, score in self.tracks.items():
             lines += ["", f"{name}: rows are the true genre, columns the decision", *_matrix(score)]
         return "\n".join(lines)
+
+    def _on_artists(self, name: str) -> dict[str, Any]:
+        return {artists: score.accuracy.as_dict() for artists, score in self.by_artists(name).items()}
 
     def _truth(self, utterance: str, utt2genre: Mapping[str, str]) -> str:
         if utterance not in utt2genre:
@@ -244,7 +274,7 @@ class Report:
 
 def _line(name: str, score: FrameScore | TrackScore) -> str:
     accuracy, (low, high) = score.accuracy, score.interval
-    line = f"{name:<14} {accuracy.rate:8.2%}  [{low:.2%}, {high:.2%}]  ({accuracy.correct} of {accuracy.total})"
+    line = f"{name:<15} {accuracy.rate:8.2%}  [{low:.2%}, {high:.2%}]  ({accuracy.correct} of {accuracy.total})"
     return f"{line}  macro recall {score.macro_recall:.2%}" if isinstance(score, TrackScore) else line
 
 

@@ -14,7 +14,7 @@ from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output
 from lstmgenre.tables import Kind, TableWriter, numbered_lines, read_table
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
-from lstmgenre.tables.streams import is_pipe, is_standard
+from lstmgenre.tables.streams import is_stream
 
 Entries = Iterator[tuple[str, np.ndarray]]
 
@@ -63,8 +63,7 @@ def _in_shards(
     engine: parallel.Engine,
 ) -> Entries:
     source, archive = parse_rspecifier(rspecifier), Path(parse_wspecifier(wspecifier).archive)
-    is_stream = is_pipe(str(archive)) or is_standard(str(archive)) or (archive.exists() and not archive.is_file())
-    if not source.script or is_stream:
+    if not source.script or is_stream(str(archive)):
         raise DataError(f"{rspecifier} to {wspecifier}: --nj above 1 needs an scp: and a file to write")
     lines = [line.decode() for _, line in numbered_lines(source.rxfilename)]
     jobs = min(jobs, len(lines))

@@ -177,5 +177,34 @@ def test_a_report_comes_back_from_json():
     utt2genre = {"a": "classical", "b": "rock", "c": "world"}
     report.add_posteriors([("c", one_hot([0, 2])), ("a", one_hot([0, 0, 1])), ("b", one_hot([1]))], utt2genre)
     report.add_tracks("lseg", {"b": "rock", "c": "rock"}, utt2genre)
+    report.add_artists({"a": "x", "b": "y", "c": "z"}, {"t": "y"})
     written = json.dumps(report.as_dict(), allow_nan=False)
     assert Report.from_dict(json.loads(written)).as_dict() == report.as_dict()
+
+
+def test_tracks_of_known_artists_are_scored_apart():
+    truth = dict(zip("abcde", ["rock", "rock", "world", "world", "rock"], strict=True))
+    report = Report(GENRES)
+    report.add_tracks("svm", truth | {"c": "rock", "e": "world"}, truth)
+    assert report.as_dict()["known_artists"] is None
+    assert report.by_artists("svm") == {}
+    # Of the training set's artists x has made a and b, y has made c; z and w are new.
+    report.add_artists(dict(zip("abcde", "xxyzw", strict=True)), {"t1": "x", "t2": "y", "t3": "q"})
+    parts = {artists: score.accuracy for artists, score in report.by_artists("svm").items()}
+    assert parts == {"known artists": Accuracy(2, 3), "other artists": Accuracy(1, 2)}
+    assert report.as_dict()["known_artists"] == ["a", "b", "c"]
+    assert report.as_dict()["tracks"]["svm"]["known artists"]["correct"] == 2
+    shown = [line.split() for line in report.as_text().splitlines()]
+    assert ["known", "artists", "66.67%"] in [words[:3] for words in shown]
+    assert ["other", "artists", "50.00%"] in [words[:3] for words in shown]
+    assert "3 of 5 tracks are by artists of the training data" in report.as_text()
+
+
+@pytest.mark.parametrize(("artists", "known"), [("x", 3), ("q", 0)])
+def test_where_all_artists_are_of_one_kind_there_is_nothing_to_part(artists, known):
+    truth = dict.fromkeys("abc", "rock")
+    report = Report(GENRES)
+    report.add_tracks("svm", truth, truth)
+    report.add_artists(dict.fromkeys("abc", "x"), {"t": artists})
+    assert report.by_artists("svm") == {}
+    assert f"{known} of 3 tracks" in report.as_text()

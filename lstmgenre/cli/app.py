@@ -9,11 +9,13 @@ import os
 import platform
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -110,22 +112,29 @@ def engine(backend: Backend, address: str | None) -> Engine:
     return parallel.loky
 
 
+_LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile")
+
+
 @contextmanager
-def recorded(context: typer.Context, directory: Path) -> Iterator[None]:
-    """Keep in DIRECTORY/log what the block was asked to do (COMMAND.json) and what it logged (COMMAND.log)."""
+def recorded(context: typer.Context, directory: Path, name: str | None = None) -> Iterator[None]:
+    """Keep in DIRECTORY/log what the block was asked to do (NAME.json) and what it logged (NAME.log).
+
+    NAME is the command's, unless several runs of a command write to one directory.
+    """
     log = directory / "log"
+    name = name or context.info_name
     record: dict[str, Any] = {
+        "name": context.command_path.removeprefix(context.find_root().command_path).strip(),
         "command": shlex.join(["lstmgenre", *sys.argv[1:]]),
-        "options": {name: _plain(value) for name, value in context.params.items()},
-        "versions": {name: metadata.version(name) for name in ("lstmgenre", "torch", "numpy", "scipy", "scikit-learn")}
-        | {"python": platform.python_version()},
+        "options": {option: _plain(value) for option, value in context.params.items()},
+        "versions": _versions(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     started = time.monotonic()
-    path = log / f"{context.info_name}.json"
+    path = log / f"{name}.json"
     if not path.exists():  # a run that is refused must not pass for the one that made what is here
         _write_record(path, record)
-    with open(log / f"{context.info_name}.log", "a", encoding="utf-8") as stream:
+    with open(log / f"{name}.log", "a", encoding="utf-8") as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger("lstmgenre").addHandler(handler)
@@ -139,6 +148,25 @@ def recorded(context: typer.Context, directory: Path) -> Iterator[None]:
     record["seconds"] = round(time.monotonic() - started, 1)
     if not _is_of_same_run(path, record):
         _write_record(path, record)
+
+
+def recorded_table(context: typer.Context, wspecifier: str) -> AbstractContextManager[None]:
+    """`recorded` beside the archive that is written, under its name; a pipe or a device has no place for it."""
+    from lstmgenre.tables.specifiers import parse_wspecifier
+    from lstmgenre.tables.streams import is_stream
+
+    archive = parse_wspecifier(wspecifier).archive
+    return nullcontext() if is_stream(archive) else recorded(context, Path(archive).parent, Path(archive).stem)
+
+
+def _versions() -> dict[str, str]:
+    """Of this package, with the commit where it runs from a checkout, of Python and of what computes."""
+    versions = {"lstmgenre": metadata.version("lstmgenre")}
+    root = Path(__file__).parents[2]
+    if (root / ".git").exists() and shutil.which("git"):
+        git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
+        versions["commit"] = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown"
+    return versions | {"python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES}
 
 
 def _is_of_same_run(path: Path, record: dict[str, Any]) -> bool:

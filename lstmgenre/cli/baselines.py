@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lstmgenre.cli.app import app
+from lstmgenre.cli.app import app, recorded
 from lstmgenre.files import atomic_output
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 @app.command("score-baselines")
 def score_baselines(
+    context: typer.Context,
     train_dir: Annotated[Path, typer.Argument(metavar="TRAIN_DIR")],
     test_dir: Annotated[Path, typer.Argument(metavar="TEST_DIR")],
     exp_root: Annotated[Path, typer.Argument(metavar="EXP_ROOT")],
@@ -29,9 +30,10 @@ def score_baselines(
     from lstmgenre import baselines
     from lstmgenre.datadir import DataDir
 
-    need = ["feats.scp", "utt2genre"]
-    for name, report in baselines.score(DataDir.read(train_dir, need), DataDir.read(test_dir, need), nj):
-        with atomic_output(exp_root / name / test_dir.name / "score.json") as stream:
-            json.dump(report.as_dict(), stream, indent=1)
-        accuracy = report.tracks[name].accuracy
-        logger.info("%s: %d of %d tracks", name, accuracy.correct, accuracy.total)
+    need = ["feats.scp", "utt2genre", "utt2spk"]
+    with recorded(context, exp_root, f"score-baselines-{test_dir.name}"):
+        for name, report in baselines.score(DataDir.read(train_dir, need), DataDir.read(test_dir, need), nj):
+            with atomic_output(exp_root / name / test_dir.name / "score.json") as stream:
+                json.dump(report.as_dict(), stream, indent=1)
+            accuracy = report.tracks[name].accuracy
+            logger.info("%s: %d of %d tracks", name, accuracy.correct, accuracy.total)

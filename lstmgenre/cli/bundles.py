@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Json, app
+from lstmgenre.cli.app import Json, app, recorded
 from lstmgenre.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 @app.command("bundle")
 def bundle(
+    context: typer.Context,
     experiments: Annotated[list[Path], typer.Argument(metavar="EXP_DIR")],
     out: Annotated[Path, typer.Argument(metavar="OUT")],
     svm: Annotated[str, typer.Option(metavar="NAME", help="The SVM to take, a directory in EXP_DIR.")] = "fseg",
@@ -30,7 +31,8 @@ def bundle(
     """
     from lstmgenre.bundle import pack
 
-    logger.info("wrote %s, from %s", out, pack(experiments, svm, out) / svm)
+    with recorded(context, out.parent, out.name):
+        logger.info("wrote %s, from %s", out, pack(experiments, svm, out) / svm)
 
 
 @app.command("predict")

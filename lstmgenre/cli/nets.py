@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Address, Backend, BackendOption, Config, TableJobs, app, engine, recorded
+from lstmgenre.cli.app import Address, Backend, BackendOption, Config, TableJobs, app, engine, recorded, recorded_table
 
 if TYPE_CHECKING:
     from lstmgenre.nnet1.nnet import Nnet
@@ -231,6 +231,7 @@ def _device(device: Device, threads: int) -> str:
 
 @app.command("forward")
 def run_forward(
+    context: typer.Context,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A training directory or a nnet1 file.")],
     features: Annotated[str, typer.Argument(metavar="FEATS_RSPECIFIER")],
     posteriors: Annotated[str, typer.Argument(metavar="POST_WSPECIFIER")],
@@ -267,8 +268,9 @@ def run_forward(
         device=_device(device, threads),
     )
     record.check(model if model.is_dir() else model.parent, features)
-    count = map_table(run, features, posteriors, jobs=nj, engine=engine(backend, scheduler))
-    logger.info("ran %d utterances through %s", count, model)
+    with recorded_table(context, posteriors):
+        count = map_table(run, features, posteriors, jobs=nj, engine=engine(backend, scheduler))
+        logger.info("ran %d utterances through %s", count, model)
 
 
 @app.command("copy-nnet")

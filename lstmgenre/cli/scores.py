@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 @app.command("score")
 def score(
+    context: typer.Context,
     data_dir: Annotated[Path, typer.Argument(metavar="DATA_DIR")],
     post: Annotated[str | None, typer.Option(metavar="RSPECIFIER", help="Posteriors of the tracks.")] = None,
     svm: Annotated[
@@ -24,14 +27,21 @@ def score(
     segments: Annotated[
         list[str] | None, typer.Option(metavar="RSPECIFIER", help="Segment vectors for that --svm.")
     ] = None,
+    train_data: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA_DIR", help="What was trained on: tells tracks of its artists from those of others."),
+    ] = None,
     as_json: Json = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON there, and print nothing.")] = None,
 ) -> None:
     """Score tracks against DATA_DIR/utt2genre: frame accuracy and majority vote (--post), SVMs on segment features.
 
-    Example: lstmgenre score data/test --post scp:post.scp --svm exp/lstm/lseg --segments scp:seg.scp
+    Example: lstmgenre score data/test --train-data data/train --post scp:post.scp --svm exp/svm --segments scp:seg.scp
     """
-    from lstmgenre import scoring, tables
+    from lstmgenre import tables
     from lstmgenre.datadir import DataDir
+    from lstmgenre.files import atomic_output
+    from lstmgenre.scoring import Report
     from lstmgenre.svm import SegmentSvm
 
     svm, segments = svm or [], segments or []
@@ -39,22 +49,26 @@ def score(
         raise typer.BadParameter("give one --segments for each --svm")
     if post is None and not svm:
         raise typer.BadParameter("nothing to score: give --post, or --svm with --segments")
-    data = DataDir.read(data_dir, need=["utt2genre"])
-    report = scoring.Report(data.genres)
-    if post is not None:
-        report.add_posteriors(tables.read_table(post), data.utt2genre)
-    for directory, vectors in zip(svm, segments, strict=True):
-        predictions = SegmentSvm.load(directory).predict(dict(tables.read_table(vectors, "vector")))
-        report.add_tracks(directory.name, predictions, data.utt2genre)
-    for name, missing in report.missing(data.utt2genre).items():
-        logger.warning(
-            "%s: %d of %d tracks are not scored, %s among them",
-            name,
-            len(missing),
-            len(data.utt2genre),
-            missing[0],
-        )
-    console.emit(report.as_text(), report.as_dict(), as_json)
+    need = ["utt2genre", "utt2spk"] if train_data else ["utt2genre"]
+    data = DataDir.read(data_dir, need)
+    report = Report(data.genres)
+    with recorded(context, out.parent) if out else nullcontext():
+        if post is not None:
+            report.add_posteriors(tables.read_table(post), data.utt2genre)
+        for directory, vectors in zip(svm, segments, strict=True):
+            predictions = SegmentSvm.load(directory).predict(dict(tables.read_table(vectors, "vector")))
+            report.add_tracks(directory.name, predictions, data.utt2genre)
+        if train_data:
+            report.add_artists(data.utt2spk, DataDir.read(train_data, ["utt2spk"]).utt2spk)
+        for name, missing in report.missing(data.utt2genre).items():
+            numbers = len(missing), len(data.utt2genre), missing[0]
+            logger.warning("%s: %d of %d tracks are not scored, %s among them", name, *numbers)
+        if out:
+            with atomic_output(out) as stream:
+                json.dump(report.as_dict(), stream, indent=1)
+            logger.info("wrote %s", out)
+        else:
+            console.emit(report.as_text(), report.as_dict(), as_json)
 
 
 @app.command("report")

@@ -10,13 +10,24 @@ from typing import Annotated
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Address, Backend, BackendOption, Config, TableJobs, app, engine, recorded
+from lstmgenre.cli.app import (
+    Address,
+    Backend,
+    BackendOption,
+    Config,
+    TableJobs,
+    app,
+    engine,
+    recorded,
+    recorded_table,
+)
 
 logger = logging.getLogger(__name__)
 
 
 @app.command("pool-segments")
 def pool_segments(
+    context: typer.Context,
     posteriors: Annotated[str, typer.Argument(metavar="POST_RSPECIFIER")],
     segments: Annotated[str, typer.Argument(metavar="SEG_WSPECIFIER")],
     config: Config = None,
@@ -36,13 +47,15 @@ def pool_segments(
     from lstmgenre.sharded import map_table
 
     run = partial(pool_table, threshold=threshold, fuse=fuse)
-    count = map_table(run, posteriors, segments, "vector", nj, engine(backend, scheduler))
-    Pooling(threshold, fuse is not None).record(segments)
-    logger.info("pooled %d tracks", count)
+    with recorded_table(context, segments):
+        count = map_table(run, posteriors, segments, "vector", nj, engine(backend, scheduler))
+        Pooling(threshold, fuse is not None).record(segments)
+        logger.info("pooled %d tracks", count)
 
 
 @app.command("select-svm")
 def select_svm(
+    context: typer.Context,
     data_dir: Annotated[Path, typer.Argument(metavar="DATA_DIR")],
     posteriors: Annotated[str, typer.Argument(metavar="POST_RSPECIFIER")],
     chosen: Annotated[Path, typer.Argument(metavar="TOML")],
@@ -60,17 +73,19 @@ def select_svm(
     from lstmgenre.datadir import DataDir
     from lstmgenre.files import atomic_output
 
-    data = DataDir.read(data_dir, need=["utt2genre", "utt2spk"])
-    features = tables.open_table(fuse) if fuse else None
-    choices: list[svm.Choice] = []
-    with console.progress("select-svm", len(svm.THRESHOLDS) * len(svm.PENALTIES), lambda: len(choices)):
-        for choice in svm.select(data, dict(tables.read_table(posteriors)), features, folds, seed):
-            choices.append(choice)
-    best, fixed = max(choices, key=lambda choice: choice.correct), choices[0]
-    with atomic_output(chosen) as stream:
-        stream.write(best.as_toml())
-    for name, choice in ("chosen", best), ("the paper's", fixed):
-        logger.info("%s: k %g, C %g: %d of %d tracks", name, choice.threshold, choice.c, choice.correct, choice.total)
+    with recorded(context, chosen.parent, chosen.stem):
+        data = DataDir.read(data_dir, need=["utt2genre", "utt2spk"])
+        features = tables.open_table(fuse) if fuse else None
+        choices: list[svm.Choice] = []
+        with console.progress("select-svm", len(svm.THRESHOLDS) * len(svm.PENALTIES), lambda: len(choices)):
+            for choice in svm.select(data, dict(tables.read_table(posteriors)), features, folds, seed):
+                choices.append(choice)
+        best, fixed = max(choices, key=lambda choice: choice.correct), choices[0]
+        with atomic_output(chosen) as stream:
+            stream.write(best.as_toml())
+        for name, choice in ("chosen", best), ("the paper's", fixed):
+            numbers = choice.threshold, choice.c, choice.correct, choice.total
+            logger.info("%s: k %g, C %g: %d of %d tracks", name, *numbers)
 
 
 @app.command("train-svm")
@@ -80,7 +95,7 @@ def train_svm(
     segments: Annotated[str, typer.Argument(metavar="SEG_RSPECIFIER")],
     svm_dir: Annotated[Path, typer.Argument(metavar="SVM_DIR")],
     config: Config = None,
-    c: Annotated[float, typer.Option("--c", min=1e-9, help="Penalty of the SVM.")] = 1.0,
+    c: Annotated[float, typer.Option("--c", min=1e-9, max=1e9, help="Penalty of the SVM.")] = 1.0,
 ) -> None:
     """Train the linear SVM on the segment vectors of the tracks of DATA_DIR.
 
@@ -96,4 +111,4 @@ def train_svm(
         model = svm.train(vectors, data.utt2genre, data.genres, c)
         model.pooling = Pooling.of_vectors(segments)
         model.save(svm_dir)
-        logger.info("trained on %d tracks; wrote %s", len(vectors), svm_dir / "svm.skops")
+        logger.info("trained on %d tracks; wrote %s", len(vectors), svm_dir / svm.NAME)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from lstmgenre.errors import DataError
@@ -31,6 +32,12 @@ def is_pipe(filename: str) -> bool:
 
 def is_standard(filename: str) -> bool:
     return filename.strip() in ("", "-")
+
+
+def is_stream(wxfilename: str) -> bool:
+    """Whether what is written there is gone: to a command, standard output or a device, not to a file."""
+    path = Path(wxfilename)
+    return is_pipe(wxfilename) or is_standard(wxfilename) or (path.exists() and not path.is_file())
 
 
 def split_offset(rxfilename: str) -> tuple[str, int]:
