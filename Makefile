@@ -10,7 +10,7 @@ setup: $(VENV)/.installed
 
 # torch is pinned here and not in pyproject.toml: asked for by this exact version pip takes a CPU build where one is
 # to be had, and asked for by a range it takes the newest with its CUDA packages.
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml lstmgenre/scattering/_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet --editable '.[dev,plot]'
