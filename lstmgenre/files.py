@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -19,19 +21,23 @@ T = TypeVar("T")
 def atomic_output(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` and rename it to `path` if the block ends well.
 
-    A reader never sees a part of the file; after an error or a kill the old file, or none, is what is there. Text is
-    UTF-8 with "\\n" line ends. Raises DataError where the directory cannot be written.
+    A reader never sees a part of the file; after an error or a kill the old file, or none, is what is there. That holds
+    for processes: nothing waits for the disk, and what a power failure leaves may be short. A kill leaves the temporary
+    file, which goes when `path` is written again. Text is UTF-8 with "\\n" line ends.
+
+    Raises DataError where the directory cannot be written.
     """
     target = Path(path)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        _remove_dead(target)
+        lock, temporary = _locked_temporary(target)
     except OSError as error:
         raise DataError(f"{target}: cannot be written: {error.strerror}") from error
     try:
-        os.fchmod(fd, 0o666 & ~_umask())
-        with os.fdopen(fd, mode, encoding=encoding, newline=newline) as stream:
+        os.fchmod(lock, 0o666 & ~_umask())
+        with os.fdopen(os.dup(lock), mode, encoding=encoding, newline=newline) as stream:
             yield stream
         os.replace(temporary, target)
     except BaseException as error:
@@ -39,6 +45,27 @@ def atomic_output(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, BrokenPipeError):
             raise DataError(f"{target}: cannot be written: {error.strerror}") from error
         raise
+    finally:
+        os.close(lock)
+
+
+def _locked_temporary(target: Path) -> tuple[int, str]:
+    """A new file beside `target`, locked for as long as its descriptor is open: the sign of a writer that lives."""
+    while True:
+        fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        with suppress(OSError):  # a file system without locks; there, no other run can lock the file to remove it
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return fd, temporary
+        os.close(fd)  # another run has taken it for dead before it was locked
+
+
+def _remove_dead(target: Path) -> None:
+    """Remove the temporary files of writers of `target` that were killed."""
+    for temporary in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        with suppress(OSError), open(temporary, "r+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            temporary.unlink()
 
 
 def _umask() -> int:

@@ -852,8 +852,15 @@ def test_a_killed_writer_leaves_nothing_that_looks_complete(here):
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"written\n"
+        save("ark,scp:x.ark,x.scp", {"a": np.zeros((1, 1))})  # leaves alone what another that lives is writing
+        assert len(os.listdir()) == 4
+        os.remove("x.ark")
+        os.remove("x.scp")
         process.send_signal(signal.SIGKILL)
     assert not {"x.ark", "x.scp"} & set(os.listdir())
+    assert len(os.listdir()) == 2
+    save("ark,scp:x.ark,x.scp", {"a": np.zeros((1, 1))})
+    assert sorted(os.listdir()) == ["x.ark", "x.scp"]
 
 
 def test_an_old_scp_never_points_into_a_new_archive(feats, monkeypatch):
