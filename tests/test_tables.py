@@ -739,6 +739,13 @@ def test_offsets_and_plain_files(here):
             pass
 
 
+def test_a_name_may_end_in_what_only_unicode_calls_a_space(here):
+    for name in ("caf\u00e9\u00a0", "\x1c"):
+        save(f"ark: {name} ", {"a": np.ones((1, 1))})
+        assert Path(name).exists()
+        assert "a" in load(f"ark: {name} ")
+
+
 # Writing --------------------------------------------------------------------------------------------------------------
 
 

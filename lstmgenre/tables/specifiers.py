@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass
 
 from lstmgenre.errors import DataError, FormatError
@@ -56,14 +57,14 @@ def parse_wspecifier(wspecifier: str) -> Wspecifier:
             f"'{wspecifier}': no wspecifier: write ark:FILE or ark,scp:FILE.ark,FILE.scp, with options "
             f"({','.join(sorted(_WRITE_OPTIONS))}) before the colon"
         )
-    return Wspecifier(archive.strip(), script.strip(), "t" in words, "f" in words)
+    return Wspecifier(archive.rstrip(string.whitespace), script.lstrip(string.whitespace), "t" in words, "f" in words)
 
 
 def _split(specifier: str, what: str) -> tuple[list[str], str]:
     head, colon, name = specifier.partition(":")
     if not colon:
         raise DataError(f"'{specifier}': no {what}: put ark: (an archive) or scp: (a list of files) before the name")
-    return [word.strip() for word in head.split(",")], name.strip()
+    return [word.strip() for word in head.split(",")], name.strip(string.whitespace)
 
 
 def split_range(rxfilename: str) -> tuple[str, str]:

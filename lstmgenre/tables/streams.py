@@ -27,11 +27,11 @@ _SIGPIPE_STATUS = 128 + signal.SIGPIPE
 
 
 def is_pipe(filename: str) -> bool:
-    return filename.strip().startswith("|") or filename.strip().endswith("|")
+    return filename.startswith("|") or filename.endswith("|")
 
 
 def is_standard(filename: str) -> bool:
-    return filename.strip() in ("", "-")
+    return filename in ("", "-")
 
 
 def is_stream(wxfilename: str) -> bool:
@@ -52,14 +52,13 @@ def open_input(rxfilename: str) -> AbstractContextManager[BinaryIO]:
     Raises DataError where the file cannot be opened, or where the command fails: with its exit status and the end of
     its stderr, also when the caller's block failed first on what the command had written.
     """
-    name = rxfilename.strip()
-    if name.endswith("|"):
-        return _input_pipe(name[:-1].strip())
-    if is_standard(name):
+    if rxfilename.endswith("|"):
+        return _input_pipe(rxfilename[:-1].strip())
+    if is_standard(rxfilename):
         if sys.stdin is None:
             raise DataError("'-': standard input is closed: give a file, or pipe something in")
         return nullcontext(sys.stdin.buffer)
-    return open_file(*split_offset(name))
+    return open_file(*split_offset(rxfilename))
 
 
 def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
@@ -68,17 +67,16 @@ def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
     Raises DataError where the file cannot be written or the command fails. A reader that closes our stdout raises
     BrokenPipeError.
     """
-    name = wxfilename.strip()
-    if name.startswith("|"):
-        return _output_pipe(name[1:].strip())
-    if name.endswith("|"):
-        raise DataError(f"'{name}': a command to write to starts with the bar: | cmd")
-    if is_standard(name):
-        return _output_device(name, lambda: nullcontext(sys.stdout.buffer))
-    if os.path.exists(name) and not os.path.isfile(name):
+    if wxfilename.startswith("|"):
+        return _output_pipe(wxfilename[1:].strip())
+    if wxfilename.endswith("|"):
+        raise DataError(f"'{wxfilename}': a command to write to starts with the bar: | cmd")
+    if is_standard(wxfilename):
+        return _output_device(wxfilename, lambda: nullcontext(sys.stdout.buffer))
+    if os.path.exists(wxfilename) and not os.path.isfile(wxfilename):
         # /dev/null, /dev/stdout, a named pipe: what is no regular file must not be replaced by one.
-        return _output_device(name, lambda: open(name, "wb"))
-    return _output_file(name)
+        return _output_device(wxfilename, lambda: open(wxfilename, "wb"))
+    return _output_file(wxfilename)
 
 
 @contextmanager
@@ -116,73 +114,69 @@ def _output_device(name: str, opener: Callable[[], AbstractContextManager[Any]])
 
 @contextmanager
 def _input_pipe(command: str) -> Iterator[BinaryIO]:
-    with _running(command, stdout=subprocess.PIPE) as (process, failure):
+    with _watched(command, f"{command} |", stdout=subprocess.PIPE) as process:
         assert process.stdout
-        try:
-            yield process.stdout  # type: ignore[misc]
-            # What the block left unread is read here: the exit status then speaks of the command, not of our leaving.
-            while process.stdout.read(1 << 20):
-                pass
-        except Exception as error:
-            if cause := failure(patience=1):
-                raise DataError(f"'{command} |' {cause}") from error
-            raise
-        if cause := failure():
-            raise DataError(f"'{command} |' {cause}")
+        yield process.stdout  # type: ignore[misc]
+        # What the block left unread is read here: the exit status then speaks of the command, not of our leaving.
+        while process.stdout.read(1 << 20):
+            pass
 
 
 @contextmanager
 def _output_pipe(command: str) -> Iterator[BinaryIO]:
-    with _running(command, stdin=subprocess.PIPE) as (process, failure):
+    with _watched(command, f"| {command}", stdin=subprocess.PIPE) as process:
         assert process.stdin
-        try:
-            yield process.stdin  # type: ignore[misc]
-            process.stdin.close()
-        except BrokenPipeError as error:
-            cause = failure(patience=1) or "stopped before it had read everything"
-            raise DataError(f"'| {command}' {cause}") from error
-        if cause := failure():
-            raise DataError(f"'| {command}' {cause}")
+        yield process.stdin  # type: ignore[misc]
+        process.stdin.close()
 
 
 @contextmanager
-def _running(
-    command: str, stdin: int | None = None, stdout: int | None = None
-) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
-    """Run `command`; yield its process and a function that says how it failed ("" where it did not)."""
+def _watched(command: str, name: str, **ends: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` beside the block. Raises DataError if it fails, and if what failed is the block and this is why."""
+    with tempfile.TemporaryFile() as stderr, _running(command, stderr=stderr, **ends) as process:
+        try:
+            yield process
+        except Exception as error:
+            cause = _failure(process, stderr, patience=1)
+            if process.stdin and isinstance(error, BrokenPipeError):
+                cause = cause or "stopped before it had read everything"
+            if not cause:
+                raise
+            raise DataError(f"'{name}' {cause}") from error
+        if cause := _failure(process, stderr):
+            raise DataError(f"'{name}' {cause}")
+
+
+@contextmanager
+def _running(command: str, **ends: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start `command`, and stop what is left of it after the block."""
     if os.environ.get(NO_PIPES, "0") not in ("", "0"):
         raise DataError(f"'{command}': commands are forbidden here (--no-pipes or {NO_PIPES}=1); use a plain file")
-    with tempfile.TemporaryFile() as stderr:
-        try:
-            # A session of its own, so that all of a pipeline can be stopped at once.
-            process = subprocess.Popen(
-                ["bash", "-o", "pipefail", "-c", command],
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            raise DataError(f"'{command}': cannot be run: {error}") from error
+    try:
+        # A session of its own, so that all of a pipeline can be stopped at once.
+        process = subprocess.Popen(["bash", "-o", "pipefail", "-c", command], start_new_session=True, **ends)
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{command}': cannot be run: {error}") from error
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        for stream in (process.stdin, process.stdout):
+            _close(stream)
+        process.wait()
 
-        def failure(patience: float | None = None) -> str:
-            try:
-                status = process.wait(patience)
-            except subprocess.TimeoutExpired:
-                return ""
-            if status in (0, _SIGPIPE_STATUS):
-                return ""
-            how = f"failed with exit status {status}" if status > 0 else f"was killed by signal {-status}"
-            return f"{how}: {_tail(stderr) or 'nothing on stderr; run it by hand'}"
 
-        try:
-            yield process, failure
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            for stream in (process.stdin, process.stdout):
-                _close(stream)
-            process.wait()
+def _failure(process: subprocess.Popen[bytes], stderr: IO[bytes], patience: float | None = None) -> str:
+    """How the command failed; "" if it did not, or not within `patience` seconds."""
+    try:
+        status = process.wait(patience)
+    except subprocess.TimeoutExpired:
+        return ""
+    if status in (0, _SIGPIPE_STATUS):
+        return ""
+    how = f"failed with exit status {status}" if status > 0 else f"was killed by signal {-status}"
+    return f"{how}: {_tail(stderr) or 'nothing on stderr; run it by hand'}"
 
 
 def _close(stream: IO[bytes] | None) -> None:
