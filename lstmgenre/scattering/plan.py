@@ -139,27 +139,19 @@ class Plan:
             for j1, wavelet in enumerate(bank.first):
                 seconds = (_Filter(bank.second[j2], rows[j1, j2], bank, ()) for j2 in bank.children[j1])
                 filters.append(_Filter(wavelet, rows[j1,], bank, tuple(seconds)))
-        waiting: list[list[tuple[Stream, list[_Filter]]]] = [[] for _ in self.levels]
-        waiting[0].append((self.input, filters))
+        self._waiting: list[list[tuple[Stream, list[_Filter]]]] = [[] for _ in self.levels]
+        self._waiting[0].append((self.input, filters))
         for number, level in enumerate(self.levels):
-            for stream, followers in waiting[number]:
+            for stream, followers in self._waiting[number]:
                 root = Node(0, level.length(stream.log2_step), source=stream)
-                self._grow(number, root, stream.log2_step, 0.0, followers, waiting)
+                self._grow(number, root, stream.log2_step, 0.0, followers)
         self.levels = [level for level in self.levels if level.nodes]
 
     @property
     def tails(self) -> list[Tail]:
         return list(self._tails.values())
 
-    def _grow(
-        self,
-        number: int,
-        node: Node,
-        log2_step: int,
-        std: float,
-        filters: Sequence[_Filter],
-        waiting: list[list[tuple[Stream, list[_Filter]]]],
-    ) -> None:
+    def _grow(self, number: int, node: Node, log2_step: int, std: float, filters: Sequence[_Filter]) -> None:
         """Append `node`, one sample every 2^log2_step, and all that `filters` make of it at this level.
 
         `std` is that of the cascade of filters from the root of the tree to the node.
@@ -173,14 +165,14 @@ class Plan:
             child = Node(node.depth + 1, level.length(step), band=_wavelet_band(f.wavelet, level))
             self._average(child, f, step)
             node.has_children = True
-            self._grow(number, child, step, math.hypot(std, f.wavelet.std), f.followers, waiting)
+            self._grow(number, child, step, math.hypot(std, f.wavelet.std), f.followers)
         if not later:
             return
         target = min(self._first_fit(number + 1, f, log2_step) for f in later)
         step = self._decimated(level, later, log2_step, std)
         stream = Stream(step, pad=self.levels[target].margin >> step)
         self.streams.append(stream)
-        waiting[target].append((stream, later))
+        self._waiting[target].append((stream, later))
         if step == log2_step:
             node.sinks.append(stream)
         else:
