@@ -27,7 +27,7 @@ def main() -> None:
 
         app()
     except LstmGenreError as error:
-        _end(str(error), 1)
+        _end(str(error), error.exit_status)
     except SystemExit as end:
         if not isinstance(end.__context__, BrokenPipeError):
             raise

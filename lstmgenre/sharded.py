@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lstmgenre import parallel
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, UsageError
 from lstmgenre.files import atomic_output
 from lstmgenre.tables import Kind, TableWriter, numbered_lines, read_table
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
@@ -64,7 +64,7 @@ def _in_shards(
 ) -> Entries:
     source, archive = parse_rspecifier(rspecifier), Path(parse_wspecifier(wspecifier).archive)
     if not source.script or is_stream(str(archive)):
-        raise DataError(f"{rspecifier} to {wspecifier}: --nj above 1 needs an scp: and a file to write")
+        raise UsageError(f"{rspecifier} to {wspecifier}: --nj above 1 needs an scp: and a file to write")
     lines = [line.decode() for _, line in numbered_lines(source.rxfilename)]
     jobs = min(jobs, len(lines))
     options = rspecifier.partition(":")[0]

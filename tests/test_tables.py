@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lstmgenre.errors import DataError, FormatError
+from lstmgenre.errors import DataError, FormatError, UsageError
 from lstmgenre.nnet1 import init
 from lstmgenre.tables import (
     NO_PIPES,
@@ -219,6 +219,34 @@ def _plain(value, kind):
     if kind == "posterior":
         return [[tuple(pair) for pair in frame] for frame in value]
     return np.array(value, VALUES[kind].dtype) if isinstance(VALUES[kind], np.ndarray) else value
+
+
+@pytest.mark.parametrize("options", ["", ",t"])
+@pytest.mark.parametrize("kind", VALUES)
+def test_an_scp_alone_says_where_each_value_goes(here, kind, options):
+    for name in ("ours", "theirs"):
+        Path(f"{name}.scp").write_text(f"a {name}.a\nb | cat > {name}.b\nc {name}.c\n")
+    save(f"scp{options}:ours.scp", {"b": VALUES[kind], "a": VALUES[kind]}, kind)
+    with getattr(kaldi_native_io, f"{PEERS[kind]}Writer")(f"scp{options}:theirs.scp") as table:
+        for key in "ba":
+            table.write(key, VALUES[kind].tolist() if kind == "int-vector" else VALUES[kind])
+    for key in "ab":
+        assert Path(f"ours.{key}").read_bytes() == Path(f"theirs.{key}").read_bytes()
+    assert not Path("ours.c").exists()
+    Path("files.scp").write_text("a ours.a\nb ours.b\n")
+    assert_same(dict(read_table("scp:files.scp", kind)), dict.fromkeys("ab", VALUES[kind]), SEVEN_DIGITS)
+
+
+def test_a_key_that_an_scp_alone_does_not_name_is_refused_or_left_out(here):
+    Path("places.scp").write_text("a a.mat\n")
+    entries = {"x": np.ones((1, 1)), "a": np.ones((1, 1))}
+    with pytest.raises(DataError, match=r"places.scp: no line for x; add one, or leave it out with scp,p:"):
+        save("scp:places.scp", entries)
+    assert os.listdir() == ["places.scp"]
+    save("scp,p:places.scp", entries)
+    assert sorted(os.listdir()) == ["a.mat", "places.scp"]
+    with pytest.raises(DataError, match="nowhere"):
+        save("scp:nowhere", entries)
 
 
 @pytest.mark.parametrize("method", [0, 2, 3, 5])
@@ -500,19 +528,25 @@ def test_ranges_of_vectors(here):
     "rspecifier", ["feats.scp", "ark", "arc:x", "ark,scp:x", "ark,q:x", "scp,f:x", ":x", "", "p:x"]
 )
 def test_what_is_no_rspecifier_is_refused(rspecifier):
-    with pytest.raises(DataError, match="no rspecifier"):
+    with pytest.raises(UsageError, match="no rspecifier"):
         read_table(rspecifier)
 
 
-@pytest.mark.parametrize("wspecifier", ["x.ark", "ark,scp:x", "scp,ark:x,y", "scp:x", "ark,cs:x", "ark,q:x", "t:x", ""])
+@pytest.mark.parametrize("wspecifier", ["x.ark", "ark,scp:x", "scp,ark:x,y", "ark,cs:x", "ark,q:x", "t:x", ""])
 def test_what_is_no_wspecifier_is_refused(wspecifier):
-    with pytest.raises(DataError, match="no wspecifier"):
+    with pytest.raises(UsageError, match="no wspecifier"):
         TableWriter(wspecifier)
+
+
+def test_a_malformed_name_is_bad_usage_and_one_line(here):
+    for names in ("feats.scp ark:-", "scp:feats.scp seg.ark", "ark:- ark,scp:-,x.scp"):
+        done = python("from lstmgenre.__main__ import main; main()", "pool-segments", *names.split())
+        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done.stderr
 
 
 @pytest.mark.parametrize("wspecifier", ["ark,scp:-,x.scp", "ark,scp:| cat,x.scp", "ark,scp:x,./x", "ark,scp:x,."])
 def test_an_scp_needs_an_archive_of_its_own(here, wspecifier):
-    with pytest.raises(DataError, match=r"scp needs|directory"):
+    with pytest.raises(UsageError, match=r"scp needs|directory"):
         TableWriter(wspecifier)
 
 

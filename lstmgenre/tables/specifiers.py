@@ -6,7 +6,7 @@ import re
 import string
 from dataclasses import dataclass
 
-from lstmgenre.errors import DataError, FormatError
+from lstmgenre.errors import FormatError, UsageError
 
 # b, t, o, no, ns, ncs, np and bg are hints to Kaldi's own readers and change nothing here.
 _READ_OPTIONS = {"b", "t", "o", "no", "s", "ns", "cs", "ncs", "p", "np", "bg"}
@@ -27,19 +27,21 @@ class Rspecifier:
 
 @dataclass(frozen=True)
 class Wspecifier:
-    archive: str  # wxfilename
+    archive: str  # wxfilename, "" for none (or standard output)
     script: str  # path of the scp, "" for none
+    scattered: bool  # scp alone: it is there, and says for every key in which file the value goes
     text: bool
     flush: bool
+    permissive: bool  # p: of an scp alone, leave out the keys that it does not name
 
 
 def parse_rspecifier(rspecifier: str) -> Rspecifier:
-    """Raises DataError for what is no rspecifier."""
+    """Raises UsageError for what is no rspecifier."""
     words, rxfilename = _split(rspecifier, "rspecifier")
     kinds = [word for word in words if word in ("ark", "scp")]
     unknown = set(words) - _READ_OPTIONS - set(kinds)
     if len(kinds) != 1 or unknown:
-        raise DataError(
+        raise UsageError(
             f"'{rspecifier}': no rspecifier: write ark:FILE or scp:FILE, with options "
             f"({','.join(sorted(_READ_OPTIONS))}) before the colon"
         )
@@ -47,23 +49,31 @@ def parse_rspecifier(rspecifier: str) -> Rspecifier:
 
 
 def parse_wspecifier(wspecifier: str) -> Wspecifier:
-    """Raises DataError for what is no wspecifier."""
+    """Raises UsageError for what is no wspecifier."""
     words, names = _split(wspecifier, "wspecifier")
     kinds = [word for word in words if word in ("ark", "scp")]
-    archive, comma, script = names.partition(",") if len(kinds) == 2 else (names, ",", "")
+    first, comma, second = names.partition(",") if len(kinds) == 2 else (names, ",", "")
     unknown = set(words) - _WRITE_OPTIONS - set(kinds)
-    if kinds not in (["ark"], ["ark", "scp"]) or unknown or not comma:
-        raise DataError(
-            f"'{wspecifier}': no wspecifier: write ark:FILE or ark,scp:FILE.ark,FILE.scp, with options "
-            f"({','.join(sorted(_WRITE_OPTIONS))}) before the colon"
+    if kinds not in (["ark"], ["scp"], ["ark", "scp"]) or unknown or not comma:
+        raise UsageError(
+            f"'{wspecifier}': no wspecifier: write ark:FILE, ark,scp:FILE.ark,FILE.scp or, with a file list that is "
+            f"there, scp:FILE.scp, with options ({','.join(sorted(_WRITE_OPTIONS))}) before the colon"
         )
-    return Wspecifier(archive.rstrip(string.whitespace), script.lstrip(string.whitespace), "t" in words, "f" in words)
+    archive, script = ("", first) if kinds == ["scp"] else (first, second)
+    return Wspecifier(
+        archive.rstrip(string.whitespace),
+        script.lstrip(string.whitespace),
+        kinds == ["scp"],
+        "t" in words,
+        "f" in words,
+        "p" in words,
+    )
 
 
 def _split(specifier: str, what: str) -> tuple[list[str], str]:
     head, colon, name = specifier.partition(":")
     if not colon:
-        raise DataError(f"'{specifier}': no {what}: put ark: (an archive) or scp: (a list of files) before the name")
+        raise UsageError(f"'{specifier}': no {what}: put ark: (an archive) or scp: (a list of files) before the name")
     return [word.strip() for word in head.split(",")], name.strip(string.whitespace)
 
 

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, UsageError
 from lstmgenre.tables import compression
 from lstmgenre.tables.encoding import checked, encode
+from lstmgenre.tables.maps import read_map
 from lstmgenre.tables.rules import Kind, check_key
 from lstmgenre.tables.specifiers import parse_wspecifier
 from lstmgenre.tables.streams import is_pipe, is_standard, open_output
@@ -19,26 +20,33 @@ class TableWriter:
     """Writes entries one at a time: `with TableWriter("ark,scp:a.ark,a.scp") as table: table.write(key, value)`.
 
     The files appear, whole, when the block ends well; after an exception nothing does. `compress` (matrices): True for
-    Kaldi's automatic choice, or its method 1 to 7. A value that is refused leaves the table as it was.
+    Kaldi's automatic choice, or its method 1 to 7. A value that is refused leaves the table as it was. With an scp
+    alone, each value goes to the file that this list names, and appears there at once.
 
-    Raises DataError for a key that is empty, has white space or comes twice, for a value that is not of `kind` or not
-    finite, and for a matrix whose number of columns differs from the first's.
+    Raises UsageError for what is no wspecifier; DataError for a key that is empty, has white space, comes twice or is
+    not in the list, for a value that is not of `kind` or not finite, and for a matrix whose number of columns differs
+    from the first's.
     """
 
     def __init__(self, wspecifier: str, kind: Kind = "matrix", compress: bool | int = False) -> None:
         self._spec = spec = parse_wspecifier(wspecifier)
         self._kind, self._method = kind, int(compress)
         if compress and (spec.text or kind != "matrix" or self._method not in compression.METHODS):
-            raise DataError(f"{wspecifier}: only binary matrices are compressed, by a method from 1 to 7")
-        if spec.script and (is_pipe(spec.archive) or is_standard(spec.archive) or _is_same(spec.archive, spec.script)):
-            raise DataError(f"{wspecifier}: an scp needs an archive that is a file of its own; write ark: alone")
-        if spec.script and os.path.isdir(spec.script):
-            raise DataError(f"{wspecifier}: {spec.script} is a directory; name a file")
+            raise UsageError(f"{wspecifier}: only binary matrices are compressed, by a method from 1 to 7")
+        if spec.script and not spec.scattered:
+            if is_pipe(spec.archive) or is_standard(spec.archive) or _is_same(spec.archive, spec.script):
+                raise UsageError(f"{wspecifier}: an scp needs an archive that is a file of its own; write ark: alone")
+            if os.path.isdir(spec.script):
+                raise UsageError(f"{wspecifier}: {spec.script} is a directory; name a file")
+        self._files = ExitStack()
         self._keys: set[str] = set()
         self._columns = 0
         self._position = 0
 
     def __enter__(self) -> TableWriter:
+        if self._spec.scattered:
+            self._places = read_map(self._spec.script)
+            return self
         with ExitStack() as stack:
             self._script: BinaryIO | None = None
             if self._spec.script:
@@ -60,8 +68,21 @@ class TableWriter:
             self._check_columns(value)
             buffers = encode(value, self._kind, self._spec.text, self._method)
         except DataError as error:
-            raise DataError(f"{self._spec.archive or '-'}: {key}: {error}") from error
+            raise DataError(f"{self._spec.archive or self._spec.script or '-'}: {key}: {error}") from error
         self._keys.add(key)
+        if self._spec.scattered:
+            self._write_file(key, buffers)
+        else:
+            self._append(key, buffers)
+
+    def _write_file(self, key: str, buffers: list[Any]) -> None:
+        if key in self._places:
+            with open_output(self._places[key]) as stream:
+                stream.writelines(buffers)
+        elif not self._spec.permissive:
+            raise DataError(f"{self._spec.script}: no line for {key}; add one, or leave it out with scp,p:")
+
+    def _append(self, key: str, buffers: list[Any]) -> None:
         start = self._put(key.encode() + b" ")
         for buffer in buffers:
             self._put(buffer)
