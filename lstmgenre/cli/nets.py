@@ -275,18 +275,23 @@ def run_forward(
 
 @app.command("copy-nnet")
 def copy_nnet(
-    source: Annotated[Path, typer.Argument(metavar="IN")],
-    target: Annotated[Path, typer.Argument(metavar="OUT")],
+    source: Annotated[str, typer.Argument(metavar="IN")],
+    target: Annotated[str, typer.Argument(metavar="OUT")],
     binary: Annotated[bool, typer.Option("--binary/--text")] = True,
     format: Annotated[Format, typer.Option(help="The Kaldi that is to read it.")] = Format.of_2016,
 ) -> None:
-    """Copy a nnet1 file, between binary and text, and between the formats of 2016 and today.
+    """Copy a nnet1 file, between binary and text, and between the formats of 2016 and today; - is a pipe.
 
     Example: lstmgenre copy-nnet exp/lstm1/final.nnet final.txt --text
     """
+    from lstmgenre.nnet1.fileformat import read_components
     from lstmgenre.nnet1.nnet import Nnet
+    from lstmgenre.tables import open_input, open_output
 
-    Nnet.read(source).write(target, binary, format.value)
+    with open_input(source) as stream:
+        nnet = Nnet(read_components(stream.read(), source))
+    with open_output(target) as stream:
+        nnet.write(stream, binary, format.value)
 
 
 @app.command("info-nnet")
