@@ -6,27 +6,28 @@ is a network, without one a baseline.
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from lstmgenre.errors import DataError, FormatError
+from lstmgenre.errors import DataError
+from lstmgenre.files import read_json
 from lstmgenre.nnet1.components import AffineTransform, LstmProjected
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.scoring import MAJORITY_VOTE, Report
 from lstmgenre.tables import read_table
 from lstmgenre.training.trainer import Epoch
 
-T = TypeVar("T")
-
-# The names under which the recipe trains the SVMs on LSTM and fused segment features, and on cross-fitted ones.
-LSEG, FSEG, LSEG_CF, FSEG_CF = "lseg", "fseg", "lseg_cf", "fseg_cf"
+# The names under which the recipe trains the SVMs on LSTM and fused segment features, and on cross-fitted ones, of N
+# folds, and with k and C selected: lseg_cf5_sel.
+LSEG, FSEG = "lseg", "fseg"
+_SEGMENTS = re.compile(rf"({LSEG}|{FSEG})(_cf\d+)?(_sel)?")
 
 _BASELINES = {
     "majority": "majority class",
@@ -49,16 +50,26 @@ class Experiment:
     def name(self) -> str:
         return self.directory.name
 
-    def posteriors(self, split: str) -> dict[str, np.ndarray]:
-        """Posteriors (frames, C) by utterance, of EXP/SPLIT/post.scp. Raises DataError where they are not there."""
-        return dict(read_table(f"scp:{self.directory / split / 'post.scp'}"))
+    def posteriors(self, split: str, name: str = "post") -> dict[str, np.ndarray]:
+        """Posteriors (frames, C) by utterance, of EXP/SPLIT/NAME.scp. Raises DataError where they are not there."""
+        return dict(read_table(f"scp:{self.directory / split / f'{name}.scp'}"))
+
+    def learnt_from(self, system: str) -> str:
+        """The name of the training posteriors that a segment classifier learnt from: post, or cross-fitted ones."""
+        match = _SEGMENTS.fullmatch(system)
+        return f"post{match[2] or ''}" if match else "post"
+
+    @property
+    def segment_systems(self) -> list[str]:
+        """The segment classifiers of the recipe that were scored."""
+        return [name for name in self.score.tracks if self.layers and _SEGMENTS.fullmatch(name)]
 
     def curve(self) -> list[Epoch]:
         """The epochs of training in EXP/training.json, [] where that is not there."""
         path = self.directory / "training.json"
         if not path.exists():
             return []
-        return _read(path, lambda record: [Epoch(**epoch) for epoch in record["epochs"]], "train again")
+        return read_json(path, lambda record: [Epoch(**epoch) for epoch in record["epochs"]], "train again")
 
     @property
     def has_segments(self) -> bool:
@@ -76,7 +87,7 @@ def read_experiments(root: Path, split: str = "test") -> list[Experiment]:
         raise DataError(f"{root}: no */{split}/score.json below it: run the recipe to its scoring stage first")
     experiments = []
     for path in paths:
-        directory, score = path.parent.parent, _read(path, _score, "score again")
+        directory, score = path.parent.parent, read_json(path, _score, "score again")
         if not (directory / "final.nnet").exists():
             experiments.append(Experiment(directory, _BASELINES.get(directory.name, directory.name), score))
             continue
@@ -106,10 +117,10 @@ def _architecture(path: Path) -> tuple[str, bool]:
 
 @dataclass(frozen=True)
 class Run:
-    """A command that wrote into a directory, from the record it keeps there; `seconds` is None if it did not end."""
+    """A command that wrote into a directory, from the record it keeps there; `seconds` is None if it had not ended."""
 
     directory: Path
-    name: str  # train-lstm
+    name: str  # train-lstm, prep-data demo
     command: str  # with all its arguments
     data_dir: Path | None
     seed: int | None
@@ -119,18 +130,18 @@ class Run:
 
 
 def read_runs(directories: Iterable[Path]) -> list[Run]:
-    """What was run in these directories and those up to two levels below them, in the order of time."""
-    patterns = ["*/" * depth + "log/*.json" for depth in range(3)]
+    """What was run in these directories and those up to four levels below them, in the order of time."""
+    patterns = ["*/" * depth + "log/*.json" for depth in range(5)]
     records = {path for directory in directories for pattern in patterns for path in directory.glob(pattern)}
-    runs = [_read(path, partial(_run, path), "delete it, or run the command again") for path in records]
-    return sorted(runs, key=lambda run: (run.started, run.directory))
+    runs = [read_json(path, partial(_run, path), "delete it, or run the command again") for path in records]
+    return sorted(runs, key=lambda run: (run.started, run.directory, run.name))
 
 
 def _run(path: Path, record: dict[str, Any]) -> Run:
     data_dir = record["options"].get("data_dir")
     return Run(
         directory=path.parent.parent,
-        name=path.stem,
+        name=record["name"],
         command=record["command"],
         data_dir=Path(data_dir) if data_dir else None,
         seed=record["options"].get("seed"),
@@ -138,10 +149,3 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
         started=record["started"],
         seconds=record.get("seconds"),
     )
-
-
-def _read(path: Path, build: Callable[[Any], T], remedy: str) -> T:
-    try:
-        return build(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError, AttributeError, DataError) as error:
-        raise FormatError(f"{path}: damaged, or not of this lstmgenre ({error!r}): {remedy}") from error

@@ -14,12 +14,13 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from lstmgenre.report.thresholds import Point
+from lstmgenre.report.results import column as column_of
+from lstmgenre.report.thresholds import Curve
 from lstmgenre.scoring import TrackScore
 from lstmgenre.training.trainer import Epoch
 
@@ -28,7 +29,6 @@ _COLOURS = [
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 ]
-_COLUMNS = 3  # panels in a row
 
 _COMMON: dict[Any, Any] = {
     "axes.spines.top": False,
@@ -107,9 +107,12 @@ def scores(posteriors: Mapping[str, np.ndarray], truth: Mapping[str, str], genre
 
 def _scores_panel(axes: Axes, title: str, values: np.ndarray, labels: np.ndarray, genres: Sequence[str]) -> None:
     size = float(np.clip(4000 / len(values), 0.3, 12))
-    for k in range(values.shape[1]):
-        # A million points would make the SVG unreadable: they go into it as an image.
-        axes.scatter(np.arange(len(values)), values[:, k], s=size, color=f"C{k}", linewidths=0, rasterized=True)
+    # In an order drawn by lot, or the last genre would hide the others wherever points are dense.
+    points = np.random.default_rng(0).permutation(values.size)
+    rows, classes = np.unravel_index(points, values.shape)
+    colours = np.array([to_rgb(f"C{k}") for k in range(values.shape[1])])
+    # A million points would make the SVG unreadable: they go into it as an image.
+    axes.scatter(rows, values[rows, classes], s=size, c=colours[classes], linewidths=0, alpha=0.7, rasterized=True)
     edges = np.flatnonzero(np.diff(labels)) + 0.5
     for edge in edges:
         axes.axvline(edge, linestyle=":", color=mpl.rcParams["text.color"], linewidth=1)
@@ -123,13 +126,22 @@ def _scores_panel(axes: Axes, title: str, values: np.ndarray, labels: np.ndarray
     axes.set_title(title, loc="left", pad=28 if rise else 18)
 
 
-def thresholds(curves: Mapping[str, Sequence[Point]]) -> Figure:
-    """Figure 3: accuracy over the threshold k of both segment features, a panel for each network (by label)."""
-    figure, panels = _panels(list(curves), "threshold k", "accuracy on tracks")
-    for axes, points in zip(panels, curves.values(), strict=True):
-        ks = [point.threshold for point in points]
-        axes.plot(ks, [point.lseg.rate for point in points], "o--", color="C0", label="LSeg")
-        axes.plot(ks, [point.fseg.rate for point in points], "s-", color="C1", label="FSeg", markersize=4)
+def thresholds(networks: Mapping[str, Mapping[str, Curve]]) -> Figure:
+    """Figure 3: accuracy over the threshold k of every segment classifier, a panel for each network (by label)."""
+    figure, panels = _panels(list(networks), "threshold k", "accuracy on tracks")
+    names = list(dict.fromkeys(system for curves in networks.values() for system in curves))
+    for axes, curves in zip(panels, networks.values(), strict=True):
+        for system, curve in curves.items():
+            k = names.index(system)
+            axes.plot(
+                list(curve),
+                [accuracy.rate for accuracy in curve.values()],
+                color=f"C{k}",
+                marker="os^vDP*X"[k % 8],
+                markersize=4,
+                linestyle=("--", "-")[k % 2],
+                label=column_of(system),
+            )
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     return _with_legend(figure)
 
@@ -138,19 +150,21 @@ def confusion(scores: Mapping[str, TrackScore]) -> Figure:
     """A matrix of counts for each system (by label); the shade is the share of the true genre's tracks."""
     size = 1.2 + 0.4 * len(next(iter(scores.values())).genres)  # inches
     figure, panels = _grid(len(scores), size, size)
+    paper = mpl.rcParams["axes.facecolor"]
     for k, (axes, (label, score)) in enumerate(zip(panels, scores.items(), strict=True)):
         counts = score.confusion
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+        axes.imshow(shares, vmin=0, vmax=1, cmap=LinearSegmentedColormap.from_list("shares", [paper, "#1f5fa8"]))
         for (row, column), count in np.ndenumerate(counts):
-            ink = "white" if shares[row, column] > 0.5 else "#1d2329"
+            ink = "white" if shares[row, column] > 0.5 else mpl.rcParams["text.color"]
             axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize="small")
         ticks = range(len(score.genres))
         axes.set_xticks(ticks, score.genres, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(ticks, [""] * len(score.genres) if k % _COLUMNS else score.genres)
+        first = k % _columns(len(scores)) == 0
+        axes.set_yticks(ticks, score.genres if first else [""] * len(score.genres))
         axes.set(title=f"{label}\n{score.accuracy.rate:.2%}", xlabel="decision")
         axes.tick_params(length=0)
-        if k % _COLUMNS == 0:
+        if first:
             axes.set_ylabel("true genre")
     return figure
 
@@ -184,13 +198,17 @@ def _panels(titles: Sequence[str], x: str, y: str) -> tuple[Figure, list[Axes]]:
 
 def _grid(count: int, width: float, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
     """A figure with `count` panels of about this size, in inches."""
-    columns = min(count, _COLUMNS)
+    columns = _columns(count)
     rows = -(-count // columns)
     figure = Figure(figsize=(1 + width * columns, 0.7 + height * rows))
     panels = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
     for axes in panels[count:]:
         axes.remove()
     return figure, panels[:count]
+
+
+def _columns(count: int) -> int:
+    return 2 if count == 4 else min(count, 3)
 
 
 def _with_legend(figure: Figure) -> Figure:

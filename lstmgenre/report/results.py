@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lstmgenre.report.experiments import FSEG, FSEG_CF, LSEG, LSEG_CF, Experiment
+from lstmgenre.bundle import held_out_loss
+from lstmgenre.report.experiments import FSEG, LSEG, Experiment
 from lstmgenre.scoring import MAJORITY_VOTE, FrameScore, TrackScore, mcnemar
 
 PAPER_TRACKS = 729  # test tracks, Table 1 of the paper
@@ -21,8 +23,15 @@ _PAPER = {
     (True, "525-1024-1024-6"): {"Frame": 0.8044, "Seg": 0.8299, "LSeg": 0.8395, "FSeg": 0.8642},
 }
 
-# What the paper calls each system; one that it does not have goes by its own name.
-_SYSTEMS = {MAJORITY_VOTE: "Seg", LSEG: "LSeg", FSEG: "FSeg", LSEG_CF: "LSeg-cf", FSEG_CF: "FSeg-cf"}
+_BASELINE = "Baseline"  # the column of systems that are no network
+
+
+def column(system: str) -> str:
+    """What the paper calls a system: Seg, LSeg, FSeg, and in its manner LSeg-cf5-sel; others go by their own name."""
+    if system == MAJORITY_VOTE:
+        return "Seg"
+    match = re.fullmatch(rf"({LSEG}|{FSEG})(_.*)?", system)
+    return f"{system[0].upper()}Seg{system[4:].replace('_', '-')}" if match else system
 
 
 class Table(NamedTuple):
@@ -55,8 +64,8 @@ class AccuracyTable:
     def as_text(self) -> str:
         """As in the paper: no more than the accuracies."""
         width = max(len(label) for label in (self.corner, *(label for label, _ in self.rows)))
-        widths = [max(9, len(f"{column} acc")) for column in self.columns]
-        head = [f"{column} acc" for column in self.columns]
+        widths = [max(9, len(f"{name} acc")) for name in self.columns]
+        head = [f"{name} acc" for name in self.columns]
         lines = [self.title, ""]
         for label, cells in [(self.corner, head), *((label, [*map(_percent, rates)]) for label, rates in self.rows)]:
             columns = (f"  {cell:>{w}}" for cell, w in zip(cells, widths, strict=True))
@@ -67,8 +76,8 @@ class AccuracyTable:
         """With intervals, and a column of the paper's accuracies behind each of ours that it has."""
         in_paper = [any((rate := rates[k]) and rate.paper for _, rates in self.rows) for k in range(len(self.columns))]
         head = [self.corner]
-        for column, paper in zip(self.columns, in_paper, strict=True):
-            head += [f"{column} acc", "paper"] if paper else [f"{column} acc"]
+        for name, paper in zip(self.columns, in_paper, strict=True):
+            head += [f"{name} acc", "paper"] if paper else [f"{name} acc"]
         rows = []
         for label, rates in self.rows:
             cells = [label]
@@ -81,15 +90,18 @@ class AccuracyTable:
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for label, rates in self.rows:
-            for column, rate in zip(self.columns, rates, strict=True):
+            for name, rate in zip(self.columns, rates, strict=True):
                 if rate:
-                    low, high = rate.score.interval
-                    numbers = {**rate.score.accuracy.as_dict(), "low": low, "high": high, "paper": rate.paper}
-                    yield {"model": label, "system": column, **numbers}
+                    yield {"model": label, "system": name, **_numbers(rate.score), "paper": rate.paper}
 
 
 def _percent(rate: Rate | None) -> str:
     return f"{rate.score.accuracy.rate:.2%}" if rate else "-"
+
+
+def _numbers(score: FrameScore | TrackScore) -> dict[str, Any]:
+    low, high = score.interval
+    return {**score.accuracy.as_dict(), "low": low, "high": high}
 
 
 def _with_interval(score: FrameScore | TrackScore | None) -> str:
@@ -108,30 +120,31 @@ def table2(experiments: Sequence[Experiment]) -> AccuracyTable:
 
 def table4(experiments: Sequence[Experiment]) -> AccuracyTable:
     """Segment features: majority vote, SVM on the LSTM segment feature, SVM on the fused one; more where there are
-    more. Below the networks the baselines, one decision per track each."""
+    more. Below the networks the baselines, which have a column of their own."""
     networks = [e for e in experiments if e.has_segments]
-    present = {name for e in networks for name in e.score.tracks} | {MAJORITY_VOTE, LSEG, FSEG}
-    names = [*(name for name in _SYSTEMS if name in present), *sorted(present - _SYSTEMS.keys())]
-    rows: list[tuple[str, Sequence[Rate | None]]] = [(e.label, [_rate(e, name) for name in names]) for e in networks]
-    for system in systems(e for e in experiments if not e.layers):
-        rows.append((system.label, [_rate(system.experiment, system.name), *[None] * (len(names) - 1)]))
-    title = "Table 4. Segment features"
-    return AccuracyTable("table4", title, "model(LSTM layer)", [_SYSTEMS.get(name, name) for name in names], rows)
+    names = list(dict.fromkeys([MAJORITY_VOTE, LSEG, FSEG, *(name for e in networks for name in e.score.tracks)]))
+    baselines = systems(e for e in experiments if not e.layers)
+    rows: list[tuple[str, Sequence[Rate | None]]] = [
+        (e.label, [_rate(e, name) for name in names] + [None] * bool(baselines)) for e in networks
+    ]
+    rows += [(system.label, [*[None] * len(names), Rate(system.score, None)]) for system in baselines]
+    columns = [*map(column, names), *[_BASELINE] * bool(baselines)]
+    return AccuracyTable("table4", "Table 4. Segment features", "model(LSTM layer)", columns, rows)
 
 
 def _rate(experiment: Experiment, system: str) -> Rate | None:
-    return _as_rate(experiment, experiment.score.tracks.get(system), _SYSTEMS.get(system, system))
+    return _as_rate(experiment, experiment.score.tracks.get(system), column(system))
 
 
 def _frame_rate(experiment: Experiment) -> Rate | None:
     return _as_rate(experiment, experiment.score.frames, "Frame")
 
 
-def _as_rate(experiment: Experiment, score: FrameScore | TrackScore | None, column: str) -> Rate | None:
+def _as_rate(experiment: Experiment, score: FrameScore | TrackScore | None, name: str) -> Rate | None:
     if not score:
         return None
     paper = _PAPER.get((experiment.recurrent, experiment.layers), {})
-    return Rate(score, paper.get(column))
+    return Rate(score, paper.get(name))
 
 
 class System(NamedTuple):
@@ -145,7 +158,7 @@ class System(NamedTuple):
     def label(self) -> str:
         """As in the tables: LSTM(525-512-6) FSeg."""
         if self.experiment.layers:
-            return f"{self.experiment.label} {_SYSTEMS.get(self.name, self.name)}"
+            return f"{self.experiment.label} {column(self.name)}"
         alone = len(self.experiment.score.tracks) == 1
         return self.experiment.label if alone else f"{self.experiment.label}, {self.name}"
 
@@ -164,6 +177,8 @@ def recall_table(experiments: Sequence[Experiment]) -> Table:
         cells = [f"{recalls[genre].rate:.1%}" if genre in recalls else "–" for genre in genres]
         rows.append([system.label, *cells, f"{system.score.macro_recall:.1%}"])
         records += [{"system": system.label, "genre": g, **recall.as_dict()} for g, recall in recalls.items()]
+        average = {"accuracy": system.score.macro_recall, "correct": None, "total": None}
+        records.append({"system": system.label, "genre": "macro average", **average})
     return Table("recall", "Recall of each genre", ["system", *genres, "macro average"], rows, records)
 
 
@@ -186,13 +201,41 @@ def show_p(p: float) -> str:
 
 
 def splits_table(split: str, experiments: Sequence[Experiment], others: Mapping[str, Sequence[Experiment]]) -> Table:
-    """The accuracy on tracks of each system on this split, and beside it on others (by name)."""
-    splits = {name: {s.label: s.score for s in systems(of)} for name, of in {split: experiments, **others}.items()}
+    """The accuracy on tracks of each system on this split, and beside it on others (by name); where a split has tracks
+    of known artists and of others, on each kind as well."""
+    columns: dict[str, dict[str, TrackScore]] = {}
+    for name, of in {split: experiments, **others}.items():
+        for system in systems(of):
+            columns.setdefault(name, {})[system.label] = system.score
+            for artists, score in system.experiment.score.by_artists(system.name).items():
+                columns.setdefault(f"{name}, {artists}", {})[system.label] = score
     rows, records = [], []
-    for label in splits[split]:
-        scores = {name: by_label.get(label) for name, by_label in splits.items()}
+    for label in columns[split]:
+        scores = {name: of.get(label) for name, of in columns.items()}
         rows.append([label, *(_with_interval(score) for score in scores.values())])
-        records += [
-            {"system": label, "split": name, **score.accuracy.as_dict()} for name, score in scores.items() if score
-        ]
-    return Table("splits", "Accuracy on tracks, split by split", ["system", *splits], rows, records)
+        records += [{"system": label, "split": name, **_numbers(score)} for name, score in scores.items() if score]
+    return Table("splits", "Accuracy on tracks, split by split", ["system", *columns], rows, records)
+
+
+def artists_table(splits: Mapping[str, Sequence[Experiment]]) -> Table:
+    """How many test tracks are by artists of the training data, by the name of the split, where that was looked at."""
+    reports = {name: next((e.score for e in of if e.score.known is not None), None) for name, of in splits.items()}
+    records = [
+        {"split": name, "tracks": len(score.truth), "by known artists": len(score.known or ())}
+        for name, score in reports.items()
+        if score
+    ]
+    head = ["split", "tracks", "by known artists"]
+    rows = [[str(record[cell]) for cell in head] for record in records]
+    return Table("artists", "Test tracks by artists of the training set", head, rows, records)
+
+
+def networks_table(experiments: Sequence[Experiment]) -> Table:
+    """What training came to on the tracks that were held out of it, from which `lstmgenre bundle` chooses."""
+    records: list[dict[str, Any]] = [
+        {"model": e.label, "epochs": curve[-1].iteration, "held-out loss": held_out_loss(e.directory)}
+        for e in experiments
+        if (curve := e.curve())
+    ]
+    rows = [[record["model"], str(record["epochs"]), f"{record['held-out loss']:.4f}"] for record in records]
+    return Table("networks", "Networks on held-out frames", ["model", "epochs", "held-out loss"], rows, records)

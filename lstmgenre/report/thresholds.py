@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from lstmgenre import svm
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
-from lstmgenre.report.experiments import FSEG, LSEG
-from lstmgenre.report.results import Table
+from lstmgenre.report.experiments import Experiment
+from lstmgenre.report.results import Table, column
 from lstmgenre.scoring import Accuracy, Report
 from lstmgenre.segments import mean_vector, pool
 from lstmgenre.tables import read_table
@@ -35,55 +34,52 @@ class Tracks:
         return cls(data, {utterance: mean_vector(matrix) for utterance, matrix in features})
 
 
-class Point(NamedTuple):
-    """Accuracy on tracks of the classifiers that were trained and tested on features pooled with this threshold."""
-
-    threshold: float
-    lseg: Accuracy
-    fseg: Accuracy
+Curve = dict[float, Accuracy]
+"""Accuracy on tracks of a classifier that was trained and tested on features pooled with each threshold."""
 
 
 def sweep(
-    train: Tracks,
-    train_posteriors: Mapping[str, np.ndarray],
-    test: Tracks,
-    test_posteriors: Mapping[str, np.ndarray],
-    thresholds: Sequence[float] = THRESHOLDS,
-) -> Iterator[Point]:
-    """Pool, train the SVMs of the paper (C of svm.C) and score, for each threshold in turn.
+    network: Experiment, train: Tracks, test: Tracks, split: str, thresholds: Sequence[float] = THRESHOLDS
+) -> Iterator[tuple[str, Curve]]:
+    """(system, curve) of each segment classifier: pool, train and score it anew for every threshold.
 
-    Posteriors are (frames, C) by utterance. Raises DataError for a track without features or genre.
+    C, fusion and the posteriors to learn from are those of the SVM in EXP/SYSTEM. Raises DataError for that or
+    posteriors that are not there, and for a track without features or genre.
     """
-    for threshold in thresholds:
-        trained, tested = _vectors(train, train_posteriors, threshold), _vectors(test, test_posteriors, threshold)
-        score = Report(train.data.genres)
-        for system in (LSEG, FSEG):
-            classifier = svm.train(trained[system], train.data.utt2genre, train.data.genres)
-            score.add_tracks(system, classifier.predict(tested[system]), test.data.utt2genre)
-        yield Point(threshold, score.tracks[LSEG].accuracy, score.tracks[FSEG].accuracy)
+    tested = network.posteriors(split)
+    for system in network.segment_systems:
+        model = svm.SegmentSvm.load(network.directory / system)
+        fuse = bool(model.pooling and model.pooling.fuse)
+        learnt = network.posteriors("train", network.learnt_from(system))
+        curve = {}
+        for threshold in thresholds:
+            vectors = _vectors(train, learnt, threshold, fuse)
+            classifier = svm.train(vectors, train.data.utt2genre, train.data.genres, model.c)
+            score = Report(train.data.genres)
+            score.add_tracks(system, classifier.predict(_vectors(test, tested, threshold, fuse)), test.data.utt2genre)
+            curve[threshold] = score.tracks[system].accuracy
+        yield system, curve
 
 
 def _vectors(
-    tracks: Tracks, posteriors: Mapping[str, np.ndarray], threshold: float
-) -> dict[str, dict[str, np.ndarray]]:
-    if without := posteriors.keys() - tracks.means.keys():
-        raise DataError(f"{tracks.data.path}/feats.scp: no features of {min(without)}, which has posteriors")
+    tracks: Tracks, posteriors: Mapping[str, np.ndarray], threshold: float, fuse: bool
+) -> dict[str, np.ndarray]:
     pooled = {utterance: pool(frames, threshold) for utterance, frames in posteriors.items()}
-    fused = {utterance: np.concatenate([tracks.means[utterance], vector]) for utterance, vector in pooled.items()}
-    return {LSEG: pooled, FSEG: fused}
+    if not fuse:
+        return pooled
+    if without := pooled.keys() - tracks.means.keys():
+        raise DataError(f"{tracks.data.path}/feats.scp: no features of {min(without)}, which has posteriors")
+    return {utterance: np.concatenate([tracks.means[utterance], vector]) for utterance, vector in pooled.items()}
 
 
-def thresholds_table(curves: Mapping[str, Sequence[Point]]) -> Table:
-    """Figure 3 in numbers, by the label of the network."""
-    lines = [(label, system) for label in curves for system in ("LSeg", "FSeg")]
-    ks = [point.threshold for points in curves.values() for point in points]
-    rows = [
-        [f"{label} {system}", *(f"{getattr(point, system.lower()).rate:.2%}" for point in curves[label])]
-        for label, system in lines
-    ]
+def thresholds_table(networks: Mapping[str, Mapping[str, Curve]]) -> Table:
+    """Figure 3 in numbers, by the label of the network and the name of the system."""
+    lines = [(label, column(system), curve) for label, curves in networks.items() for system, curve in curves.items()]
+    ks = dict.fromkeys(k for _, _, curve in lines for k in curve)
+    rows = [[f"{label} {system}", *(f"{curve[k].rate:.2%}" for k in ks)] for label, system, curve in lines]
     records = [
-        {"model": label, "system": system, "k": point.threshold, **getattr(point, system.lower()).as_dict()}
-        for label, system in lines
-        for point in curves[label]
+        {"model": label, "system": system, "k": k, **accuracy.as_dict()}
+        for label, system, curve in lines
+        for k, accuracy in curve.items()
     ]
-    return Table("figure3", "Accuracy on tracks over k", ["k", *map(str, dict.fromkeys(ks))], rows, records)
+    return Table("figure3", "Accuracy on tracks over k", ["k", *map(str, ks)], rows, records)

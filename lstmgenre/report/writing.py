@@ -17,8 +17,7 @@ from lstmgenre.report.document import Findings, sections
 from lstmgenre.report.experiments import Experiment, read_experiments, read_runs
 from lstmgenre.report.render import Plot, Section
 from lstmgenre.report.results import Table
-from lstmgenre.report.thresholds import Point, Tracks, sweep
-from lstmgenre.scoring import Accuracy
+from lstmgenre.report.thresholds import Curve, Tracks, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -39,22 +38,14 @@ def write(
     features are not there, and all plots where matplotlib is not installed. Raises DataError or FormatError for
     scores and records that cannot be read, and for data directories that are given and cannot.
     """
-    splits = _splits(root, split, beside)
-    experiments = {name: read_experiments(*where) for name, where in splits.items()}
-    data = {name: _data(experiments[name], of) for name, (_, of) in splits.items()}
-    data[split] = _data(experiments[split], split, train_data, test_data)
-    findings = Findings(
-        split,
-        experiments.pop(split),
-        experiments,
-        known_artists={name: _known_artists(*both) for name, both in data.items() if both and both[1].utt2spk},
-    )
-    directories = [e.directory for e in findings.experiments]
-    if both := data[split]:
-        directories += [data_dir.path.parent for data_dir in both]
+    experiments = {name: read_experiments(*where) for name, where in _splits(root, split, beside).items()}
+    findings = Findings(split, experiments.pop(split), experiments)
+    directories = [root]
+    if both := _data(findings.experiments, split, train_data, test_data):
+        directories += {data_dir.path.parent for data_dir in both}
         findings.thresholds = _thresholds(findings.experiments, split, *both)
     else:
-        logger.warning("no Figure 3, nor known artists: say where the data are with --train-data and --test-data")
+        logger.warning("no Figure 3: say where the data are with --train-data and --test-data")
     findings.runs = read_runs(directories)
     if importlib.util.find_spec("matplotlib"):
         from lstmgenre.report.plots import plots
@@ -105,14 +96,10 @@ def _data(
     return DataDir.read(train, ["utt2genre"]), DataDir.read(test, ["utt2genre"])
 
 
-def _known_artists(train: DataDir, test: DataDir) -> Accuracy:
-    known = set(train.utt2spk.values())
-    artists = test.utt2spk.values()
-    return Accuracy(sum(artist in known for artist in artists), len(artists))
-
-
-def _thresholds(experiments: Sequence[Experiment], split: str, train: DataDir, test: DataDir) -> dict[str, list[Point]]:
-    networks = [e for e in experiments if e.has_segments]
+def _thresholds(
+    experiments: Sequence[Experiment], split: str, train: DataDir, test: DataDir
+) -> dict[str, dict[str, Curve]]:
+    networks = [e for e in experiments if e.segment_systems]
     if not networks:
         return {}
     curves = {}
@@ -121,8 +108,7 @@ def _thresholds(experiments: Sequence[Experiment], split: str, train: DataDir, t
         train_tracks, test_tracks = Tracks.read(train), Tracks.read(test)
         for e in networks:
             logger.info("Figure 3: training the SVMs of %s", e.label)
-            points = sweep(train_tracks, e.posteriors("train"), test_tracks, e.posteriors(split))
-            curves[e.label] = list(points)
+            curves[e.label] = dict(sweep(e, train_tracks, test_tracks, split))
     except DataError as error:
         logger.warning("Figure 3 is not whole: %s", error)
     return curves
