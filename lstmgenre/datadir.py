@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Segment(NamedTuple):
-    """A part of a recording, in seconds."""
+    """A part of a recording, in seconds; an end of -1 is that of the recording."""
 
     recording: str
     start: float
@@ -144,7 +144,9 @@ class DataDir:
         recording = segment.recording if segment else utterance
         if recording not in self.wav_scp:
             raise DataError(f"{self.path / 'wav.scp'}: no line for {recording}; run {self._fix}")
-        return self.wav_scp[recording], *((segment.start, segment.end) if segment else (None, None))
+        if not segment:
+            return self.wav_scp[recording], None, None
+        return self.wav_scp[recording], segment.start, None if segment.end == -1 else segment.end
 
     def validate(self) -> list[Problem]:
         """Everything that breaks a rule of data directories, first what showed as the files were read."""
@@ -323,6 +325,8 @@ class DataDir:
                 yield self._problem(f"{_some(extra)} not in utt2spk", name, self._fix)
         if lost := {utterance for utterance, part in self.segments.items() if part.recording not in self.wav_scp}:
             yield self._problem(f"the recording of {_some(lost)} is not in wav.scp", "segments", self._fix)
+        if self.segments and (idle := self.wav_scp.keys() - {part.recording for part in self.segments.values()}):
+            yield self._problem(f"no segment is of the recording {_some(idle)}", "wav.scp", self._fix)
 
     def _check_names(self) -> Iterator[Problem]:
         rename = "name utterances ARTIST-TRACK and make the directory again"
@@ -378,13 +382,13 @@ def _segment(value: str) -> Segment:
     if len(words) != 3:
         raise ValueError(f"'{value}' should be RECORDING START END")
     part = Segment(words[0], float(words[1]), float(words[2]))
-    if not 0 <= part.start < part.end < math.inf:
+    if not 0 <= part.start < (math.inf if part.end == -1 else part.end) or part.end == math.inf:
         raise ValueError(f"a segment from {part.start} to {part.end} s")
     return part
 
 
 def _frames(value: str) -> int:
-    if (frames := int(value)) < 0:
+    if (frames := int(value)) < 1:
         raise ValueError(f"{frames} frames")
     return frames
 

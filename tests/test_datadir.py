@@ -82,6 +82,9 @@ def test_where_the_audio_is(data):
     assert data.recording_of("a1-t2") == ("audio/a1-t2.wav", None, None)
     data.segments = {"a1-t2": Segment("a0-t0", 1.5, 4.0)}
     assert data.recording_of("a1-t2") == ("audio/a0-t0.wav", 1.5, 4.0)
+    data.segments = {"a1-t2": Segment("a0-t0", 1.5, -1.0)}  # to the end, as in Kaldi's extract-segments
+    data.write()
+    assert DataDir.read(data.path).recording_of("a1-t2") == ("audio/a0-t0.wav", 1.5, None)
     with pytest.raises(DataError, match="segments: no line for a0-t0"):
         data.recording_of("a0-t0")
     del data.wav_scp["a0-t0"]
@@ -123,9 +126,13 @@ def test_a_file_that_is_needed_is_asked_for_with_its_command(data, name, command
         ("segments", "a0-t0 a0-t0 1", "a0-t0: 'a0-t0 1' should be RECORDING START END"),
         ("segments", "a0-t0 a0-t0 2 1", "a0-t0: a segment from 2.0 to 1.0 s"),
         ("segments", "a0-t0 a0-t0 0 nan", "a0-t0: a segment from 0.0 to nan s"),
+        ("segments", "a0-t0 a0-t0 nan -1", "a0-t0: a segment from nan to -1.0 s"),
+        ("segments", "a0-t0 a0-t0 inf -1", "a0-t0: a segment from inf to -1.0 s"),
+        ("segments", "a0-t0 a0-t0 0 -2", "a0-t0: a segment from 0.0 to -2.0 s"),
+        ("segments", "a0-t0 a0-t0 0 inf", "a0-t0: a segment from 0.0 to inf s"),
         ("segments", "a0-t0 a0-t0 x 1", "a0-t0: could not convert string to float: 'x'"),
         ("utt2num_frames", "a9-t0 many", "a9-t0: invalid literal"),
-        ("utt2num_frames", "a9-t0 -1", "a9-t0: -1 frames"),
+        ("utt2num_frames", "a9-t0 0", "a9-t0: 0 frames"),
         ("utt2dur", "a9-t0 0", "a9-t0: a duration of 0.0 s"),
         ("genres", "two words", "'two words' should be one genre"),
         ("spk2utt", "a9", "line 9: a key without a value"),
@@ -183,7 +190,10 @@ def test_segments_need_their_recordings(data):
     data.segments = {name: Segment("r1", i, i + 1) for i, name in enumerate(data.utterances)}
     data.segments["a0-t1"] = Segment("r3", 0, 1)
     data.write()
-    assert messages(data.path) == ["segments: the recording of a0-t1 is not in wav.scp"]
+    assert messages(data.path) == [
+        "segments: the recording of a0-t1 is not in wav.scp",
+        "wav.scp: no segment is of the recording r2",
+    ]
     fixed = data.fix()
     assert "a0-t1" not in fixed.utterances
     assert fixed.wav_scp == {"r1": "one.wav"}
