@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -379,6 +380,17 @@ def test_damaged_compressed_matrices_never_end_in_another_error(here, method):
         (b"u \0BFM \4\xff\xff\xff\xff\4\0\0\0\0", "matrix", "u, byte 17: a size of -1"),
         (b"u \0BFV \4\0\0\0\0", "matrix", "'FV' where a matrix should be"),
         (b"u \0BXX ", "vector", "'XX' where a vector should be"),
+        (b"u \0BFM \4\xff\xff\xff\x7f\4\0\0\0\0", "matrix", "u, byte 17: a matrix of 2147483647 rows without columns"),
+        (
+            b"u \0BCM3 " + struct.pack("<ffii", 3e38, 3e38, 1, 1) + b"\xff",
+            "matrix",
+            "u: holds a number that is not finite",
+        ),
+        (
+            b"u \0BCM " + struct.pack("<ffii", 0, np.inf, 1, 1) + bytes(9),
+            "matrix",
+            "u: holds a number that is not finite",
+        ),
         (b"u [ 1 2\n 3 ]\n", "matrix", "different lengths"),
         (b"u [ 1 x ]\n", "vector", "b'x' is no number"),
         (b"u [ 1 1_0 ]\n", "vector", "b'1_0' is no number"),
@@ -393,6 +405,7 @@ def test_damaged_compressed_matrices_never_end_in_another_error(here, method):
         (b"u \0BFV \4\1\0\0\0\0\0\xc0\x7f", "vector", "not finite"),
     ],
 )
+@pytest.mark.filterwarnings("error")  # numpy's would be lines of their own on stderr
 def test_the_message_says_what_and_where(here, content, kind, message):
     Path("fuzz.ark").write_bytes(content)
     with pytest.raises((DataError, FormatError), match=message):

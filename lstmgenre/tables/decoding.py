@@ -37,6 +37,8 @@ def read_value(cursor: Cursor, kind: Kind, space: bytes = b" ") -> Any:
         value = _READ_BINARY[kind](cursor)
     else:
         value = _READ_TEXT[kind](cursor, first)
+    if kind == "matrix" and not value.shape[1] and len(value):  # two thousand million frames in 20 bytes
+        raise cursor.error(f"a matrix of {len(value)} rows without columns")
     if not is_finite(value, kind):
         raise DataError(f"{cursor.where()}: holds a number that is not finite; find out which step made it")
     return value
@@ -59,11 +61,12 @@ def _read_compressed(cursor: Cursor, token: str) -> np.ndarray:
     low, span, rows, cols = compression.HEADER.unpack(cursor.read(compression.HEADER.size))
     if min(rows, cols) < 0:
         raise cursor.error(f"a matrix of {rows} x {cols}")
-    if token == "CM":
-        percentiles = cursor.array(cols * 4, "<u2").reshape(cols, 4)
-        return compression.columns(percentiles, cursor.array(cols * rows, "u1").reshape(cols, rows), low, span)
-    codes = cursor.array(rows * cols, "<u2" if token == "CM2" else "u1").reshape(rows, cols)
-    return compression.uniform(codes, low, span, token)
+    with np.errstate(all="ignore"):  # what is not finite then is refused with the name of the entry
+        if token == "CM":
+            percentiles = cursor.array(cols * 4, "<u2").reshape(cols, 4)
+            return compression.columns(percentiles, cursor.array(cols * rows, "u1").reshape(cols, rows), low, span)
+        codes = cursor.array(rows * cols, "<u2" if token == "CM2" else "u1").reshape(rows, cols)
+        return compression.uniform(codes, low, span, token)
 
 
 def _read_vector(cursor: Cursor) -> np.ndarray:
