@@ -241,9 +241,7 @@ class Report:
             "genres": list(self.genres),
             "truth": dict(sorted(self.truth.items())),
             "frames": self.frames.as_dict() if self.frames else None,
-            "tracks": {
-                name: score.as_dict() | {"by_artists": self._on_artists(name)} for name, score in self.tracks.items()
-            },
+            "tracks": {name: score.as_dict() | self._on_artists(name) for name, score in self.tracks.items()},
             "known_artists": None if self.known is None else sorted(self.known),
         }
 
@@ -252,7 +250,7 @@ class Report:
         lines = [_line("frames", self.frames)] if self.frames else []
         for name, score in self.tracks.items():
             lines.append(_line(name, score))
-            lines += [_line(f"  {artists}", part) for artists, part in self.by_artists(name).items()]
+            lines += [_line(f" {artists}", part) for artists, part in self.by_artists(name).items()]
         if self.known is not None:
             lines.append(f"{len(self.known)} of {len(self.truth)} tracks are by artists of the training data")
         for name, score in self.tracks.items():
@@ -260,7 +258,7 @@ class Report:
         return "\n".join(lines)
 
     def _on_artists(self, name: str) -> dict[str, Any]:
-        return {artists: score.accuracy.as_dict() for artists, score in self.by_artists(name).items()}
+        return {"by_artists": {artists: score.accuracy.as_dict() for artists, score in self.by_artists(name).items()}}
 
     def _truth(self, utterance: str, utt2genre: Mapping[str, str]) -> str:
         if utterance not in utt2genre:
@@ -274,7 +272,7 @@ class Report:
 
 def _line(name: str, score: FrameScore | TrackScore) -> str:
     accuracy, (low, high) = score.accuracy, score.interval
-    line = f"{name:<15} {accuracy.rate:8.2%}  [{low:.2%}, {high:.2%}]  ({accuracy.correct} of {accuracy.total})"
+    line = f"{name:<14} {accuracy.rate:8.2%}  [{low:.2%}, {high:.2%}]  ({accuracy.correct} of {accuracy.total})"
     return f"{line}  macro recall {score.macro_recall:.2%}" if isinstance(score, TrackScore) else line
 
 

@@ -193,7 +193,7 @@ def test_tracks_of_known_artists_are_scored_apart():
     parts = {artists: score.accuracy for artists, score in report.by_artists("svm").items()}
     assert parts == {"known artists": Accuracy(2, 3), "other artists": Accuracy(1, 2)}
     assert report.as_dict()["known_artists"] == ["a", "b", "c"]
-    assert report.as_dict()["tracks"]["svm"]["known artists"]["correct"] == 2
+    assert report.as_dict()["tracks"]["svm"]["by_artists"]["known artists"]["correct"] == 2
     shown = [line.split() for line in report.as_text().splitlines()]
     assert ["known", "artists", "66.67%"] in [words[:3] for words in shown]
     assert ["other", "artists", "50.00%"] in [words[:3] for words in shown]
