@@ -18,11 +18,9 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import multiprocessing
 import statistics
 import time
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -30,8 +28,8 @@ import torch
 from kymatio.scattering1d.frontend.numpy_frontend import ScatteringNumPy1D
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 
-from lstmgenre.scattering import transform
 from lstmgenre.scattering.features import PAPER, BankConfig, FeatureConfig, ScatteringFeatures
+from lstmgenre.scattering.plan import Node
 
 KYMATIO = FeatureConfig(banks=(BankConfig("kymatio", (8, 1), octaves=13),), renorm=False, log=False)
 
@@ -113,75 +111,55 @@ def high_water() -> float:
     return int(status["VmHWM"].split()[0]) / 1024
 
 
-class Account:
-    """Time, flops and bytes of the calls of a function."""
-
-    def __init__(self, owner: Any, name: str, flops: Callable[..., float], moved: Callable[..., float]) -> None:
-        self.seconds = self.flops = self.bytes = 0.0
-        function = getattr(owner, name)
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            start = time.process_time()
-            result = function(*args, **kwargs)
-            self.seconds += time.process_time() - start
-            self.flops += flops(*args)
-            self.bytes += moved(*args)
-            return result
-
-        setattr(owner, name, counted)
-
-
 def profile(seconds: float) -> None:
-    """Where the time of a track goes, and the rate at which each part works. Patches the transform: call it last."""
+    """What each level must do and what it takes, beside the rate of other FFTs in the same run."""
+    rates = {}
+    for rows, length in ((4, 2**18), (32, 2**13), (128, 2**11)):
+        z = np.ones((rows, length), np.complex64)
+        flops = 5 * z.size * math.log2(length)
+        rates[f"scipy {rows} x {length}"] = flops / fastest(partial(scipy.fft.ifft, z, norm="forward"))
+        rates[f"torch {rows} x {length}"] = flops / fastest(partial(torch.fft.ifft, torch.from_numpy(z)))
+    print("  FFT alone, GFLOP/s: " + ", ".join(f"{name}: {rate / 1e9:.1f}" for name, rate in rates.items()))
+
     x = Noise(seconds)[:]
     paper = ScatteringFeatures(PAPER)
-    paper(x)
-    fft_rate = {}
-    for rows, length in ((4, 2**18), (32, 2**13)):
-        z = np.ones((rows, length), np.complex64)
+    total = fastest(partial(paper, x))
+    plan, arrays, workers = paper.transform._plan, paper.transform._arrays, paper.transform._workers
+    samples = (arrays.hops - 2 * paper.transform.margin) * plan.hop
+    print(f"  {'new samples':>11} {'signals':>7} {'flops/sample':>12} {'ns/sample':>9} {'GFLOP/s':>8}")
+    spent = 0.0
+    for level, worker in zip(plan.levels, workers, strict=True):
+        chunks = arrays.hops * plan.hop // level.new
+        taken = fastest(partial(worker, chunks)) / samples
+        flops = sum(map(arithmetic, level.nodes)) * chunks / samples
+        print(f"  {level.new:11} {len(level.nodes):7} {flops:12.0f} {1e9 * taken:9.2f} {flops / taken / 1e9:8.1f}")
+        spent += taken
+    rest = total / len(x) - spent
+    print(f"  the rest (reading, order 0, renorm, logarithm): {1e9 * rest:.2f} ns/sample")
+    moved = 2 * sum(stream.nbytes for stream in arrays.streams.values()) / samples
+    print(f"  streams between the levels: {moved:.1f} bytes/sample, written and read")
+
+
+def arithmetic(node: Node) -> float:
+    """Flops of a signal of one chunk: its DFTs, its band and its average; the modulus is not counted."""
+    flops = 0.0
+    if node.band:
+        flops += 5 * node.length * math.log2(node.length) + 4 * len(node.band.weights)
+    if node.has_children:
+        flops += 2.5 * node.length * math.log2(node.length)
+    if node.lowpass:
+        flops += 2 * node.lowpass.weights.shape[1] * node.length * 0.8  # a fifth is margin
+    return flops
+
+
+def fastest(task: Callable[[], object]) -> float:
+    """CPU seconds of the best of some runs."""
+    times = []
+    for _ in range(7):
         start = time.process_time()
-        for _ in range(5):
-            scipy.fft.ifft(z, norm="forward")
-        fft_rate[rows, length] = 5 * 5 * z.size * math.log2(length) / (time.process_time() - start) / 1e9
-
-    def none(*_: Any, **__: Any) -> float:
-        return 0.0
-
-    accounts = {
-        "inverse FFT": Account(scipy.fft, "ifft", lambda z, *_: 5 * z.size * math.log2(z.shape[-1]), none),
-        "forward FFT": Account(scipy.fft, "rfft", lambda u, *_: 2.5 * u.size * math.log2(u.shape[-1]), none),
-        "filter and fold": Account(
-            transform._Spectrum,
-            "filter",
-            lambda _, band, out: 2 * out[..., 0].size * len(band.weights),
-            lambda _, band, out: 4 * out[..., 0].size * (2 * len(band.weights) + 2 * out.shape[-1]),
-        ),
-        "lowpass to frames": Account(
-            transform._Plan,
-            "_average",
-            lambda _, u, lowpass: 2 * u.size * lowpass.shape[1],
-            lambda _, u, lowpass: u.nbytes,
-        ),
-        "modulus, with its inverse FFT": Account(transform._Plan, "_moduli", none, lambda _, z: 1.5 * z.nbytes),
-        "spectrum, with its forward FFT": Account(
-            transform._Spectrum, "__init__", none, lambda _, u, *__: 2 * u.nbytes
-        ),
-    }
-    start = time.process_time()
-    paper(x)
-    total = time.process_time() - start
-    print("  FFT alone: " + ", ".join(f"{r} x {n}: {rate:.1f} GFLOP/s" for (r, n), rate in fft_rate.items()))
-    flops = sum(account.flops for account in accounts.values())
-    print(f"  {flops / len(x):.0f} flops a sample in all, {seconds / total:.0f} x real time while profiled")
-    shares = Counter({name: account.seconds for name, account in accounts.items()})
-    shares["modulus"] = shares.pop("modulus, with its inverse FFT") - shares["inverse FFT"]
-    shares["mirrored bins"] = shares.pop("spectrum, with its forward FFT") - shares["forward FFT"]
-    shares["renorm, logarithm, calls, the rest"] = total - sum(shares.values())
-    for name, spent in shares.most_common():
-        account = accounts.get(name)
-        rate = f"{account.flops / spent / 1e9:6.1f} GFLOP/s" if account else ""
-        moved = f"{account.bytes / spent / 1e9:6.1f} GB/s" if account and account.bytes else ""
-        print(f"  {name:<36} {100 * spent / total:5.1f} %  {1e9 * spent / len(x):6.2f} ns/sample {rate} {moved}")
+        task()
+        times.append(time.process_time() - start)
+    return min(times)
 
 
 def main() -> None:
