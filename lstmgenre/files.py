@@ -42,11 +42,16 @@ def atomic_output(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[
         os.replace(temporary, target)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, BrokenPipeError):
+        if isinstance(error, OSError) and _is_about(error, temporary):
             raise DataError(f"{target}: cannot be written: {error.strerror}") from error
         raise
     finally:
         os.close(lock)
+
+
+def _is_about(error: OSError, temporary: str) -> bool:
+    """Whether writing, which tells no name, or renaming failed, and not something else that the block does."""
+    return error.errno is not None and error.filename in (None, temporary) and not isinstance(error, BrokenPipeError)
 
 
 def _locked_temporary(target: Path) -> tuple[int, str]:

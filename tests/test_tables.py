@@ -545,7 +545,9 @@ def test_what_is_no_rspecifier_is_refused(rspecifier):
         read_table(rspecifier)
 
 
-@pytest.mark.parametrize("wspecifier", ["x.ark", "ark,scp:x", "scp,ark:x,y", "ark,cs:x", "ark,q:x", "t:x", ""])
+@pytest.mark.parametrize(
+    "wspecifier", ["x.ark", "ark,scp:x", "ark,scp:x,", "scp,ark:x,y", "ark,cs:x", "ark,q:x", "t:x", ""]
+)
 def test_what_is_no_wspecifier_is_refused(wspecifier):
     with pytest.raises(UsageError, match="no wspecifier"):
         TableWriter(wspecifier)
@@ -705,7 +707,10 @@ def test_an_error_of_ours_stops_the_command_we_write_to(here):
 
 
 def test_a_bar_on_the_wrong_side_is_refused(here):
-    with pytest.raises(DataError, match="starts with the bar"):
+    for name in ("|", " | "):
+        with pytest.raises(UsageError, match="a bar without a command"):
+            save(f"ark:{name}", {})
+    with pytest.raises(UsageError, match="starts with the bar"):
         save("ark:gzip -c |", {})
     with pytest.raises(DataError, match="cannot be read"):
         list(read_table("ark:| cat"))
@@ -734,6 +739,24 @@ with TableWriter({out!r}) as table:
     for key, value in read_table({source!r}):
         table.write(key, value)
 """
+
+
+def test_a_closed_standard_output_is_said(here):
+    code = """
+    from lstmgenre.__main__ import main
+    main()
+    """
+    save("ark:post.ark", {"u": np.full((2, 2), 0.5)})
+    done = python(code, "pool-segments", "ark:post.ark", "ark:-", preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
+    assert b"standard output is closed" in done.stderr
+
+
+def test_an_error_of_another_file_is_not_blamed_on_the_one_written(here):
+    with pytest.raises(FileNotFoundError, match="nowhere"), open_output("x"):
+        os.stat("nowhere")
+    with pytest.raises(FileNotFoundError, match="nowhere"), open_output("/dev/null"):
+        os.stat("nowhere")
 
 
 @pytest.mark.parametrize("name", ["-", ""])

@@ -52,9 +52,9 @@ def parse_wspecifier(wspecifier: str) -> Wspecifier:
     """Raises UsageError for what is no wspecifier."""
     words, names = _split(wspecifier, "wspecifier")
     kinds = [word for word in words if word in ("ark", "scp")]
-    first, comma, second = names.partition(",") if len(kinds) == 2 else (names, ",", "")
+    first, _, second = names.partition(",") if len(kinds) == 2 else (names, "", "")
     unknown = set(words) - _WRITE_OPTIONS - set(kinds)
-    if kinds not in (["ark"], ["scp"], ["ark", "scp"]) or unknown or not comma:
+    if kinds not in (["ark"], ["scp"], ["ark", "scp"]) or unknown or (len(kinds) == 2 and not second):
         raise UsageError(
             f"'{wspecifier}': no wspecifier: write ark:FILE, ark,scp:FILE.ark,FILE.scp or, with a file list that is "
             f"there, scp:FILE.scp, with options ({','.join(sorted(_WRITE_OPTIONS))}) before the colon"

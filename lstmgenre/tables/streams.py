@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, UsageError
 from lstmgenre.files import atomic_output
 
 NO_PIPES = "LSTMGENRE_NO_PIPES"
@@ -70,8 +70,10 @@ def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
     if wxfilename.startswith("|"):
         return _output_pipe(wxfilename[1:].strip())
     if wxfilename.endswith("|"):
-        raise DataError(f"'{wxfilename}': a command to write to starts with the bar: | cmd")
+        raise UsageError(f"'{wxfilename}': a command to write to starts with the bar: | cmd")
     if is_standard(wxfilename):
+        if sys.stdout is None:
+            raise DataError("'-': standard output is closed: give a file, or pipe it somewhere")
         return _output_device(wxfilename, lambda: nullcontext(sys.stdout.buffer))
     if os.path.exists(wxfilename) and not os.path.isfile(wxfilename):
         # /dev/null, /dev/stdout, a named pipe: what is no regular file must not be replaced by one.
@@ -109,6 +111,8 @@ def _output_device(name: str, opener: Callable[[], AbstractContextManager[Any]])
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.filename not in (None, name):
+            raise
         raise DataError(f"{name or '-'}: cannot be written: {error.strerror}") from error
 
 
@@ -152,6 +156,8 @@ def _running(command: str, **ends: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Start `command`, and stop what is left of it after the block."""
     if os.environ.get(NO_PIPES, "0") not in ("", "0"):
         raise DataError(f"'{command}': commands are forbidden here (--no-pipes or {NO_PIPES}=1); use a plain file")
+    if not command:
+        raise UsageError("'|': a bar without a command")
     try:
         # A session of its own, so that all of a pipeline can be stopped at once.
         process = subprocess.Popen(["bash", "-o", "pipefail", "-c", command], start_new_session=True, **ends)
