@@ -97,7 +97,7 @@ def test_one_bad_file_in_many_is_left_out_and_named(data, tmp_path):
         data.utt2spk[f"a0-t{k:02}"], data.utt2genre[f"a0-t{k:02}"] = "a0", "tone"
     data.write()
     (tmp_path / "t3.wav").write_bytes(b"not audio")
-    result = extract.extract(data, SMALL, jobs=2)
+    result = extract.extract(data, SMALL)
     assert result.done == 29
     assert list(result.failed) == ["a0-t3"]
     assert "t3.wav" in result.failed["a0-t3"]
@@ -105,7 +105,7 @@ def test_one_bad_file_in_many_is_left_out_and_named(data, tmp_path):
     assert any("a0-t3" in log.read_text() for log in (data.path / "log").glob("extract_scat.*.log"))
     soundfile.write(tmp_path / "t3.wav", np.ones(8000) * 0.1, 8000)
     before = features_of(data)
-    assert extract.extract(DataDir.read(data.path), SMALL, jobs=2) == extract.Extraction(30, {})  # what failed, again
+    assert extract.extract(DataDir.read(data.path), SMALL) == extract.Extraction(30, {})  # what failed, again
     after = features_of(data)
     assert len(after) == 30
     assert all(np.array_equal(after[name], matrix) for name, matrix in before.items())
@@ -124,10 +124,10 @@ def test_more_than_five_per_cent_of_bad_files_is_a_failure_that_can_be_mended(da
     shutil.copy(tmp_path / "t3.wav", tmp_path / "good.wav")
     (tmp_path / "t3.wav").write_bytes(b"")
     with pytest.raises(DataError, match="1 of 6 utterances failed, more than 5%"):
-        extract.extract(data, SMALL, jobs=2)
+        extract.extract(data, SMALL)
     assert not (data.path / "feats.scp").exists()
     shutil.copy(tmp_path / "good.wav", tmp_path / "t3.wav")
-    extract.extract(data, SMALL, jobs=2)
+    extract.extract(data, SMALL)
     assert sorted(features_of(data)) == data.utterances
 
 
