@@ -86,7 +86,8 @@ _ISMIR2004 = (
     "in part how well a system knows its artists. The artists of the development part, the paper's test set, are "
     "anonymised (artist_1, ...): by their names they are strangers to the training set, but there are as many of them "
     "in each genre as there, and no more can be told. On the split called artist, training and evaluation part "
-    "(without one, the test part) are divided anew, and every artist is on one side only."
+    "(without one, the test part) are divided anew, and every artist is on one side only: beside accuracy on the "
+    "evaluation part as it is, that shows what knowing the artist is worth."
 )
 _MCNEMAR = (
     "McNemar's exact test (two-sided) looks at the tracks that one system has right and the other wrong. * marks p "

@@ -141,7 +141,7 @@ def _run(path: Path, record: dict[str, Any]) -> Run:
     data_dir = record["options"].get("data_dir")
     return Run(
         directory=path.parent.parent,
-        name=record["name"],
+        name=record.get("name", path.stem),
         command=record["command"],
         data_dir=Path(data_dir) if data_dir else None,
         seed=record["options"].get("seed"),

@@ -10,20 +10,20 @@ Usage: $0 [options]
   --conf NAME        options and models: conf/NAME.toml, conf/NAME.models, or files elsewhere if NAME has a slash
                      (default: paper with --corpus, else demo)
   --models "A B"     only these models of NAME.models
+  --split WHICH      paper: the paper's. artist: training and evaluation set (without one, the test set) divided anew
+                     with each artist on one side, in data/artist and exp/artist. (default: both, side by side)
   --cross-fit N      besides, SVMs that learn on posteriors of networks that did not know the track's artist (N folds)
-  --select           k and C by cross-validation on training tracks instead of the paper's k
-  --split artist     in data/artist and exp_artist: training and evaluation set (without one, the test set) divided
-                     anew, each artist on one side. Where that has been run, the paper's report shows it beside.
+  --select           besides, SVMs with k and C by cross-validation on training tracks
   --nj N             parallel jobs                        (default: number of cores)
   --stage N          start here                           (default: 1)
   --stop-stage N     end after this                       (default: 6)
-Stages: 1 data, 2 features, 3 networks, 4 posteriors and segment features, 5 SVMs, baselines and scores,
-        6 exp/report and, of the LSTM with the lowest held-out loss, exp/bundle
+Stages: 1 data, 2 features, 3 networks, 4 segment features, SVMs and scores, 5 baselines,
+        6 exp/bundle, of the LSTM with the lowest held-out loss, and exp/report
 Example: $0 --corpus /corpora/ismir2004 --nj 8
 USAGE
 }
 
-corpus='' work=$(dirname "$0") conf='' only='' cross_fit='' select='' split=paper
+corpus='' work=$(dirname "$0") conf='' only='' cross_fit='' select='' split=both
 nj=$(nproc) stage=1 stop_stage=6
 while [ $# -gt 0 ]; do
   case $1 in
@@ -42,7 +42,11 @@ done
 for number in "$nj" "$stage" "$stop_stage" "${cross_fit:-2}"; do
   [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "$0: '$number' should be a number from 1" >&2; exit 2; }
 done
-[[ $split =~ ^(paper|artist)$ ]] || { echo "$0: --split is paper or artist, not '$split'" >&2; exit 2; }
+case $split in
+  both) splits=(paper artist) ;;
+  paper | artist) splits=("$split") ;;
+  *) echo "$0: --split is both, paper or artist, not '$split'" >&2; exit 2 ;;
+esac
 
 recipe=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=recipes/ismir2004/path.sh
@@ -53,92 +57,75 @@ conf=${conf:-$([ -n "$corpus" ] && echo paper || echo demo)}
 case $conf in */*) ;; *) conf=$recipe/conf/$conf ;; esac
 mkdir -p "$work"
 work=$(cd "$work" && pwd) # scp files keep the names that they are given: these hold from any directory
-data=$work/data
-exp=$work/exp
+declare -A data=([paper]=$work/data [artist]=$work/data/artist/1)
+declare -A exp=([paper]=$work/exp [artist]=$work/exp/artist)
 
 models=$("$recipe/local/models.sh" "$conf.models" "$only") # "name command options...", one a line
 in_stage() {
   [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] || return 1
   printf '== stage %d: %s\n' "$1" "$2" >&2
 }
-# done_if FILE...: whether all of them are there already, which a finished step leaves behind.
-done_if() {
-  for file; do [ -s "$file" ] || return 1; done
-  printf '%s is there: skipped\n' "$1" >&2
+# each_network SCRIPT ARGUMENT...: SCRIPT ARGUMENT... DATA EXP_DIR COMMAND "OPTION..." for every model on every split, $nj
+# at a time.
+each_network() {
+  for of in "${splits[@]}"; do
+    while read -r name command options; do
+      printf '%s\0' "${data[$of]}" "${exp[$of]}/$name" "$command" "$options"
+    done <<<"$models"
+  done | xargs -0 -n 4 -P "$nj" "$@" || exit 1
 }
 
 if in_stage 1 "data"; then
-  if ! done_if "$data/train/utt2genre" "$data/test/utt2genre"; then
-    if [ -n "$corpus" ]; then
-      lstmgenre prep-data ismir2004 "$corpus" "$data"
-    else
-      lstmgenre prep-data demo "$data"
-    fi
+  if [ -s "$work/data/train/utt2genre" ] && [ -s "$work/data/test/utt2genre" ]; then
+    echo "$work/data is there: skipped" >&2
+  elif [ -n "$corpus" ]; then
+    lstmgenre prep-data ismir2004 "$corpus" "$work/data"
+  else
+    lstmgenre prep-data demo "$work/data"
   fi
-  for part in train test; do lstmgenre validate-data "$data/$part"; done
+  for part in train test; do lstmgenre validate-data "$work/data/$part"; done
 fi
 
 if in_stage 2 "scattering features"; then
-  other="test"
-  [ "$split" = paper ] || [ ! -d "$data/evaluation" ] || other=evaluation
-  for part in train "$other"; do # extract-scat itself skips what is done
-    $feats_cmd lstmgenre extract-scat "$data/$part" --config "$conf.toml" --nj "$nj"
+  parts=(train test)
+  [ ! -d "$work/data/evaluation" ] || parts+=(evaluation)
+  for part in "${parts[@]}"; do # extract-scat itself skips what is done
+    $feats_cmd lstmgenre extract-scat "$work/data/$part" --config "$conf.toml" --nj "$nj"
   done
-  [ "$split" = paper ] || lstmgenre split-data "$data/train" "$data/$other" "$data/artist" --folds 2
+  [ "$split" = paper ] ||
+    lstmgenre split-data "$work/data/train" "$work/data/${parts[-1]}" "$work/data/artist" --folds 2
 fi
-[ "$split" = paper ] || { data=$work/data/artist/1 exp=$work/exp_artist; }
 
 if in_stage 3 "networks"; then
-  while read -r -u 3 name command options; do # the trainers, too, go on where they stopped, or say that all is done
-    # shellcheck disable=SC2086 # the options of a model are words
-    $train_cmd lstmgenre "$command" "$data/train" "$exp/$name" --config "$conf.toml" $options
-    [ -n "$cross_fit" ] && [ "$command" = train-lstm ] || continue
-    # shellcheck disable=SC2086
-    done_if "$exp/$name/train/post_cf.scp" ||
-      "$recipe/local/cross_fit.sh" "$data/train" "$exp/$name" "$cross_fit" --config "$conf.toml" $options
-  done 3<<<"$models"
+  # shellcheck disable=SC2086 # a command with its options
+  each_network $train_cmd "$recipe/local/train.sh" "$conf.toml" "$cross_fit"
 fi
 
-systems=(lseg fseg)
-[ -z "$cross_fit" ] || systems+=(lseg_cf fseg_cf)
+if in_stage 4 "segment features, SVMs and scores"; then
+  systems="lseg fseg"
+  [ -z "$cross_fit" ] || systems+=" lseg_cf$cross_fit fseg_cf$cross_fit"
+  [ -z "$select" ] || systems+=" ${systems// /_sel }_sel"
+  each_network "$recipe/local/score.sh" "$conf.toml" "$systems"
+fi
 
-if in_stage 4 "posteriors and segment features"; then
-  while read -r -u 3 name command _; do
-    for part in train test; do
-      out=$exp/$name/$part
-      done_if "$out/post.scp" ||
-        lstmgenre forward "$exp/$name" "scp:$data/$part/feats.scp" "ark,scp:$out/post.ark,$out/post.scp"
+if in_stage 5 "baselines"; then
+  for of in "${splits[@]}"; do
+    for part in test evaluation; do
+      [ -d "${data[$of]}/$part" ] && [ ! -s "${exp[$of]}/mfcc_svm/$part/score.json" ] || continue
+      lstmgenre score-baselines "${data[$of]}/train" "${data[$of]}/$part" "${exp[$of]}" --nj "$nj"
     done
-    [ "$command" = train-lstm ] || continue
-    for system in "${systems[@]}"; do
-      "$recipe/local/segments.sh" "$data" "$exp/$name" "$system" "$conf.toml" $select
-    done
-  done 3<<<"$models"
+  done
 fi
 
-if in_stage 5 "SVMs, baselines and scores"; then
-  while read -r -u 3 name command _; do
-    svms=()
-    if [ "$command" = train-lstm ]; then
-      for system in "${systems[@]}"; do
-        svm=$exp/$name/$system
-        done_if "$svm/svm.skops" ||
-          lstmgenre train-svm "$data/train" "scp:$exp/$name/train/$system.scp" "$svm" --config "$svm.toml"
-        svms+=(--svm "$svm" --segments "scp:$exp/$name/test/$system.scp")
-      done
-    fi
-    score=$exp/$name/test/score.json
-    lstmgenre score "$data/test" --post "scp:$exp/$name/test/post.scp" "${svms[@]}" --json >"$score.tmp"
-    mv "$score.tmp" "$score"
-  done 3<<<"$models"
-  done_if "$exp/mfcc_svm/test/score.json" ||
-    lstmgenre score-baselines "$data/train" "$data/test" "$exp" --nj "$nj"
-fi
-
-if in_stage 6 "report and bundle"; then
+if in_stage 6 "bundle and report"; then
+  out=${exp[${splits[0]}]}
+  mapfile -t lstms < <(awk -v root="$out" '$2 == "train-lstm" { print root "/" $1 }' <<<"$models")
+  if [ ${#lstms[@]} -gt 0 ]; then
+    lstmgenre bundle "${lstms[@]}" "$out/bundle" # its fused SVM, the paper's best
+  else
+    echo "no bundle: that is an LSTM with its fused SVM, and there is no LSTM among the models" >&2
+  fi
   beside=()
-  [ "$split" = artist ] || [ ! -d "$work/exp_artist/report" ] || beside=(--beside "$work/exp_artist")
-  lstmgenre report "$exp" "$exp/report" "${beside[@]}"
-  mapfile -t lstms < <(awk -v root="$exp" '$2 == "train-lstm" { print root "/" $1 }' <<<"$models")
-  [ ${#lstms[@]} -eq 0 ] || lstmgenre bundle "${lstms[@]}" "$exp/bundle" # its fused SVM, the paper's best
+  [ ${#splits[@]} -eq 1 ] || beside=(--beside "${exp[artist]}")
+  lstmgenre report "$out" "$out/report" "${beside[@]}"
 fi

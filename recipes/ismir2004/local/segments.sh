@@ -1,23 +1,28 @@
 #!/usr/bin/env bash
-# Segment vectors of a system: local/segments.sh DATA EXP_DIR {lseg|fseg}[_cf] CONFIG [select] writes
-# EXP_DIR/{train,test}/SYSTEM.scp and EXP_DIR/SYSTEM.toml, CONFIG or what select-svm chooses. What is there is kept.
+# A segment classifier of a network: local/segments.sh CONFIG DATA EXP_DIR SYSTEM PART... writes EXP_DIR/SYSTEM/svm.json
+# and the segment vectors EXP_DIR/PART/SYSTEM.scp, of which the part "train" is learnt from. The name tells how:
+#   {lseg|fseg}   the LSTM segment feature, or the fused one
+#   ..._cfN       learnt from the posteriors of local/cross_fit.sh
+#   ..._sel       k and C by cross-validation on training tracks, not from CONFIG
+# What is there is kept.
 set -euo pipefail
-data=$1 exp=$2 system=$3 config=$4 select=${5:-}
-of=${system#?seg} # "" or "_cf": which posteriors of the training tracks
+config=$1 data=$2 exp=$3 system=$4
+shift 4
+learnt=post
+[[ ! $system =~ _cf[0-9]+ ]] || learnt=post${BASH_REMATCH[0]}
 fuse() { [[ $system != fseg* ]] || printf '%s\n' --fuse "scp:$data/$1/feats.scp"; }
 
-if [ ! -s "$exp/$system.toml" ]; then
+if [[ $system == *_sel ]]; then
+  config=$exp/$system.toml
   mapfile -t fused < <(fuse train)
-  if [ -n "$select" ]; then
-    lstmgenre select-svm "$data/train" "scp:$exp/train/post$of.scp" "$exp/$system.toml" "${fused[@]}"
-  else
-    cp "$config" "$exp/$system.toml"
-  fi
+  [ -s "$config" ] || lstmgenre select-svm "$data/train" "scp:$exp/train/$learnt.scp" "$config" "${fused[@]}"
 fi
-for part in train test; do
+for part; do
   post=$exp/$part/post.scp vectors=$exp/$part/$system
   [ ! -s "$vectors.scp" ] || continue
-  [ "$part" = test ] || post=$exp/train/post$of.scp
+  [ "$part" != train ] || post=$exp/train/$learnt.scp
   mapfile -t fused < <(fuse "$part")
-  lstmgenre pool-segments "scp:$post" "ark,scp:$vectors.ark,$vectors.scp" --config "$exp/$system.toml" "${fused[@]}"
+  lstmgenre pool-segments "scp:$post" "ark,scp:$vectors.ark,$vectors.scp" --config "$config" "${fused[@]}"
 done
+[ -s "$exp/$system/svm.json" ] ||
+  lstmgenre train-svm "$data/train" "scp:$exp/train/$system.scp" "$exp/$system" --config "$config"
