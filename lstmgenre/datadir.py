@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -296,7 +297,7 @@ class DataDir:
 
     @property
     def _fix(self) -> str:
-        return f"lstmgenre validate-data {self.path} --fix"
+        return shlex.join(["lstmgenre", "validate-data", str(self.path), "--fix"])
 
     def _note(self, where: str | Path, message: str) -> None:
         self.damage.append(Problem(message, str(where), self._fix))
@@ -413,8 +414,9 @@ _FILES: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 def _maker(name: str, path: Path) -> str:
     """The command that makes a file."""
-    extracted = name in ("feats.scp", "utt2num_frames", "utt2dur")
-    return f"lstmgenre extract-scat {path}" if extracted else f"lstmgenre prep-data CORPUS SRC {path.parent}"
+    if name in ("feats.scp", "utt2num_frames", "utt2dur"):
+        return shlex.join(["lstmgenre", "extract-scat", str(path)])
+    return shlex.join(["lstmgenre", "prep-data", "CORPUS", "SRC", str(path.parent)])
 
 
 def _remove(path: Path) -> None:

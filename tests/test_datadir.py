@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -176,6 +177,15 @@ def test_order_and_agreement_are_checked(data):
     fixed.write()
     assert fixed.utterances == ["a0-t0"]
     assert messages(data.path) == []
+
+
+def test_what_mends_a_directory_can_be_given_to_a_shell(tmp_path):
+    make(tmp_path / "my data").write()
+    (tmp_path / "my data" / "utt2genre").write_text("x y\n")
+    (tmp_path / "my data" / "feats.scp").write_text("")
+    remedies = [shlex.split(problem.remedy) for problem in DataDir.read(tmp_path / "my data").validate()]
+    assert ["lstmgenre", "extract-scat", str(tmp_path / "my data")] in remedies
+    assert ["lstmgenre", "validate-data", str(tmp_path / "my data"), "--fix"] in remedies
 
 
 def test_an_empty_file_is_a_problem(data):
