@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+BIN = Path(sys.executable).parent
 RECIPE = Path(__file__).parents[1] / "recipes" / "ismir2004"
 GENRES = ["classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world"]
 HEADER = ["class", "artist", "album", "track", "track number"]
@@ -37,21 +41,25 @@ lstm1  train-lstm   --hidden 8 --cell-dim 12   # a small one
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """audio/SPLIT and metadata/SPLIT/tracklist.csv: two artists a genre, and names for a shell to trip over."""
+    """audio/SPLIT and metadata/SPLIT/tracklist.csv: three artists a genre in each part, of whom one of the evaluation
+    part is known from training, and names for a shell to trip over."""
     root = tmp_path_factory.mktemp("corpus")
     rng = np.random.default_rng(6)
-    for split, column in (("training", "file_path"), ("development", "file path")):
+    for split, column in (("training", "file_path"), ("development", "file path"), ("evaluation", "file_path")):
         (root / "metadata" / split).mkdir(parents=True)
         with open(root / "metadata" / split / "tracklist.csv", "w", newline="") as stream:
             rows = csv.writer(stream, quoting=csv.QUOTE_ALL)
             rows.writerow([*HEADER, column])
             for k, genre in enumerate(GENRES):
-                for artist, number in (("one", 1), ("one", 2), ("two", 1)):
+                for artist, number in (("one", 1), ("two", 2), ("three", 3)):
+                    known_as = f"{split}_{genre}_{artist}"
+                    if split == "evaluation" and artist == "one":
+                        known_as, number = f"training_{genre}_one", 4
                     flat = split == "development"
                     name = (
                         f"{genre}_{artist}_{number}.mp3" if flat else f"{genre}/{artist}/a $(b)/{number}-it's & co.mp3"
                     )
-                    rows.writerow([genre, f"{genre}_{artist}", "album", f"track_{number}", number, name])
+                    rows.writerow([genre, known_as, "album", f"track_{number}", number, name])
                     path = root / "audio" / split / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     t = np.arange(3 * 44100) / 44100
@@ -66,29 +74,80 @@ def command(corpus, work, options=""):
     return f"'{RECIPE}/run.sh' --corpus '{corpus}' --conf '{corpus}/tiny' --work '{work}' --nj 2 {options}"
 
 
-def test_the_recipe_runs_to_its_tables_and_does_nothing_twice(corpus, shell, tmp_path):
-    first = shell(command(corpus, "w"))
-    assert first.returncode == 0, first.stderr
-    tables = first.stdout
+@pytest.fixture(scope="module")
+def done(corpus, tmp_path_factory):
+    """The work directory of a whole run, and what it printed."""
+    work = tmp_path_factory.mktemp("recipe") / "w"
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(["bash", "-c", command(corpus, work)], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return work, run.stdout
+
+
+def test_the_recipe_runs_to_its_tables_on_both_splits(done):
+    work, tables = done
     for row in ("Table 2.", "baseline-DNN1(525-8-6)", "Table 4.", "LSTM(525-8-6)", "LSeg acc", "FSeg acc"):
         assert row in tables
-    score = json.loads((tmp_path / "w/exp/lstm1/test/score.json").read_text())
-    assert set(score["tracks"]) == {"majority vote", "lseg", "fseg"}
-    assert all(system["total"] == 18 for system in score["tracks"].values())
-    # Genres are tones an octave apart: whoever cannot tell them apart has a broken chain.
-    assert score["tracks"]["fseg"]["accuracy"] > 0.9
-    genres = (tmp_path / "w/exp/lstm1/genres").read_text().split()
-    assert genres == GENRES
-    assert (tmp_path / "w/exp/report/RESULTS.md").exists()
-    song = shell(f"lstmgenre predict w/exp/bundle '{corpus}/audio/development/world_two_1.mp3'")
-    assert "world_two_1.mp3: world (" in song.stdout
+    for exp in ("exp", "exp/artist"):
+        score = json.loads((work / exp / "lstm1/test/score.json").read_text())
+        assert set(score["tracks"]) == {"majority vote", "lseg", "fseg"}
+        assert all(system["total"] == 18 for system in score["tracks"].values())
+        # Genres are tones an octave apart: whoever cannot tell them apart has a broken chain.
+        assert score["tracks"]["fseg"]["accuracy"] > 0.9
+        assert score["known_artists"] == []
+    score = json.loads((work / "exp/lstm1/evaluation/score.json").read_text())
+    assert len(score["known_artists"]) == 6
+    assert score["tracks"]["fseg"]["by_artists"]["known artists"]["total"] == 6
+    assert score["tracks"]["fseg"]["by_artists"]["other artists"]["total"] == 12
+    assert (work / "exp/lstm1/genres").read_text().split() == GENRES
+    results = (work / "exp/report/RESULTS.md").read_text()
+    splits = ("test", "evaluation", "evaluation, known artists", "evaluation, other artists", "artist/test")
+    assert f"| system | {' | '.join(splits)} |" in results
+    steps = ("prep-data ismir2004", "extract-scat", "split-data", "train-dnn", "train-lstm", "forward", "pool-segments")
+    for step in (*steps, "train-svm", "score", "score-baselines", "bundle", "report"):
+        assert f"| {step} |" in results
+        assert f"\nlstmgenre {step} " in results
 
-    products = [path for path in (tmp_path / "w").rglob("*") if path.suffix in {".ark", ".nnet", ".skops"}]
+
+def test_its_bundle_names_the_genre_of_a_song(done, corpus, shell):
+    song = shell(f"lstmgenre predict '{done[0]}/exp/bundle' '{corpus}/audio/development/world_two_2.mp3'")
+    assert "world_two_2.mp3: world (" in song.stdout
+
+
+def test_nothing_is_done_twice(done, corpus, shell):
+    work, tables = done
+    products = [path for path in (work / "exp").rglob("*") if path.suffix in {".ark", ".nnet"}]
+    products += work.glob("exp/lstm1/*/svm.json")
     made = {path: path.stat().st_mtime_ns for path in products}
-    assert len(made) >= 10
-    second = shell(command(corpus, "w"))
-    assert (second.returncode, second.stdout) == (0, tables)
+    assert len(made) >= 20
+    again = shell(command(corpus, work, "--split paper --stage 2"))
+    assert (again.returncode, again.stdout) == (0, tables)
     assert {path: path.stat().st_mtime_ns for path in products} == made
+
+
+def test_a_network_trained_beside_others_is_the_one_trained_alone(done, corpus, shell, tmp_path):
+    options = f"--config '{corpus}/tiny.toml' --hidden 8 --cell-dim 12"
+    alone = shell(f"lstmgenre train-lstm '{done[0]}/data/train' alone {options}")
+    assert alone.returncode == 0, alone.stderr
+    assert (tmp_path / "alone/final.nnet").read_bytes() == (done[0] / "exp/lstm1/final.nnet").read_bytes()
+
+
+def test_without_an_lstm_there_are_tables_and_a_reason_why_no_bundle(done, corpus, shell):
+    last = shell(command(corpus, done[0], "--models dnn1 --split paper --stage 6"))
+    assert last.returncode == 0, last.stderr
+    assert "no bundle: that is an LSTM" in last.stderr
+    assert "baseline-DNN1(525-8-6)" in last.stdout
+
+
+def test_a_network_that_cannot_be_trained_ends_the_recipe(done, corpus, shell, tmp_path):
+    (tmp_path / "other.models").write_text("dnn9 train-dnn --hidden 8")
+    (tmp_path / "other.toml").write_text(TOML)
+    (done[0] / "exp/dnn9").mkdir()
+    (done[0] / "exp/dnn9/training.json").write_text("nonsense")
+    failed = shell(f"'{RECIPE}/run.sh' --conf ./other --work '{done[0]}' --split paper --stage 3")
+    assert failed.returncode == 1
+    assert "exp/dnn9/training.json" in failed.stderr
+    assert "stage 4" not in failed.stderr
 
 
 def test_stages_and_models_can_be_picked(corpus, shell, tmp_path):
@@ -141,11 +200,13 @@ def test_artists_apart_cross_fitted_and_selected(folders, shell, tmp_path):
 
     assert not artists("artist/1/train") & artists("artist/1/test")
     assert artists("artist/1/train") | artists("artist/1/test") == artists("train") | artists("test")
-    exp = tmp_path / "w/exp_artist/lstm1"
+    exp = tmp_path / "w/exp/artist/lstm1"
     score = json.loads((exp / "test/score.json").read_text())
-    assert set(score["tracks"]) == {"majority vote", "lseg", "fseg", "lseg_cf", "fseg_cf"}
+    fixed = {"lseg", "fseg", "lseg_cf2", "fseg_cf2"}
+    selected = {f"{system}_sel" for system in fixed}
+    assert set(score["tracks"]) == {"majority vote"} | fixed | selected
     assert {system["total"] for system in score["tracks"].values()} == {12}
-    fitted = (exp / "train/post_cf.scp").read_text().splitlines()
+    fitted = (exp / "train/post_cf2.scp").read_text().splitlines()
     assert [line.split()[0] for line in fitted] == sorted(line.split()[0] for line in fitted)
     assert len(fitted) == 12
     for fold in "12":
@@ -153,12 +214,19 @@ def test_artists_apart_cross_fitted_and_selected(folders, shell, tmp_path):
         run_over = [line.split()[0] for line in fitted if f"cf2/{fold}/post.ark" in line]
         assert len(run_over) == 6
         assert not outside & {utterance.split("-")[0] for utterance in run_over}
-    for system in ("lseg", "fseg", "lseg_cf", "fseg_cf"):
-        chosen = tomllib.loads((exp / f"{system}.toml").read_text())
-        pooled = json.loads((exp / system / "pooling.json").read_text())
-        assert pooled == {"threshold": chosen["pool-segments"]["threshold"], "fuse": system.startswith("fseg")}
-        options = json.loads((exp / system / "log/train-svm.json").read_text())["options"]
-        assert options["c"] == chosen["train-svm"]["c"]
+    for system in fixed | selected:
+        model = json.loads((exp / system / "svm.json").read_text())
+        threshold, c = 0.9, 1.0
+        if system in selected:
+            chosen = tomllib.loads((exp / f"{system}.toml").read_text())
+            threshold, c = chosen["pool-segments"]["threshold"], chosen["train-svm"]["c"]
+        assert model["pooling"] == {"threshold": threshold, "fuse": system.startswith("fseg")}
+        assert model["c"] == c
+    recorded = json.loads((exp / "train/log/lseg_cf2.json").read_text())
+    assert recorded["options"]["posteriors"] == f"scp:{exp}/train/post_cf2.scp"
+    # What these options have left is no part of a run without them.
+    assert shell(f"{run} --split artist --stage 4").returncode == 0
+    assert set(json.loads((exp / "test/score.json").read_text())["tracks"]) == {"majority vote", "lseg", "fseg"}
     for name in ("majority", "scat_svm", "mfcc_svm"):
         assert set(json.loads((exp.parent / name / "test/score.json").read_text())["tracks"]) == {name}
 
