@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import shlex
 import signal
 import sys
@@ -12,6 +13,8 @@ from types import FrameType
 from lstmgenre.errors import LstmGenreError
 
 _STOPS = signal.SIGINT, signal.SIGTERM
+_OUT_OF_MEMORY = re.compile("out of memory|allocate memory|create a primitive|start new thread|failed to map segment")
+"""What torch, threads and imports that find no room say; they raise RuntimeError or ImportError, not MemoryError."""
 
 
 class Interrupted(BaseException):
@@ -42,10 +45,15 @@ def main() -> None:
             _fail(f"interrupted; to go on: {shlex.join(['lstmgenre', *sys.argv[1:]])}")
         gc.freeze()  # all is tidied up; to look for garbage in torch as well would take a second
         sys.exit(128 + stop.args[0])
-    except MemoryError:
-        _end("out of memory: use fewer jobs (--nj) or a machine with more of it", 1)
     except OSError as error:
+        if isinstance(error.__context__, LstmGenreError):  # whose log did not go on the full disk
+            _end(str(error.__context__), error.__context__.exit_status)
         _end(f"{error.filename or 'input or output'}: {error.strerror or error}", 1)
+    except Exception as error:
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        reason = f" ({error})" if str(error) else ""
+        _end(f"out of memory{reason}: use fewer jobs (--nj) or a machine with more of it", 1)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -215,9 +215,7 @@ def run(
             if not finished:
                 time.sleep(_POLL)
     if given_up:
-        raise DataError(
-            f"{' -- '.join(given_up)} -- the other jobs are done and kept; to go on, give the same command again"
-        )
+        raise DataError(f"{' -- '.join(given_up)} -- the other jobs are done; to go on, give the same command again")
     return [results[k] for k in range(len(shards))]
 
 

@@ -40,8 +40,8 @@ def map_table(
     """Write what `function` makes of the matrices of a table; returns the number of entries.
 
     A single job streams. More take a part of the scp each, keep their output in ARCHIVE.shards/ until all are done, and
-    log to log/ARCHIVE.JOB.log beside it. Raises DataError for an empty table, and where there is
-    no scp to divide or no file to write.
+    log to log/ARCHIVE.JOB.log beside it; where one fails, all are run again the next time. Raises DataError for an
+    empty table, and where there is no scp to divide or no file to write.
     """
     entries = function(read_table(rspecifier)) if jobs == 1 else None
     count = 0
@@ -71,12 +71,12 @@ def _in_shards(
     folder = archive.with_name(f"{archive.name}.shards")
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     shards = []
-    for k in range(jobs):
-        script = folder / f"{k + 1}.scp"
-        with atomic_output(script) as stream:
-            stream.writelines(lines[k * len(lines) // jobs : (k + 1) * len(lines) // jobs])
-        shards.append(Shard(function, f"{options}:{script}", script.with_suffix(".ark"), kind))
     try:
+        for k in range(jobs):
+            script = folder / f"{k + 1}.scp"
+            with atomic_output(script) as stream:
+                stream.writelines(lines[k * len(lines) // jobs : (k + 1) * len(lines) // jobs])
+            shards.append(Shard(function, f"{options}:{script}", script.with_suffix(".ark"), kind))
         parallel.run(run_shard, shards, jobs, str(archive.parent / "log" / f"{archive.stem}.JOB.log"), engine)
         for shard in shards:
             yield from read_table(f"ark:{shard.archive}", kind)

@@ -41,13 +41,16 @@ processes.set_forkserver_preload(
 )
 
 
-def _run(line, folder, file_size, deadly_event, watched):
+def _run(line, folder, file_size, memory, deadly_event, watched):
     os.setsid()
     os.chdir(folder)
     with open("stderr", "wb") as stream:
         os.dup2(stream.fileno(), sys.stderr.fileno())
     if file_size:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.RLIM_INFINITY))
+    if memory:
+        address_space = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (address_space + memory, address_space + memory))
     if watched:
         sys.addaudithook(_file_counter(deadly_event))
     sys.argv = ["lstmgenre", *shlex.split(line)]
@@ -74,11 +77,11 @@ def _file_counter(deadly_event):
 
 
 class Command:
-    """A command line at work in a folder and a session of its own."""
+    """A command line at work in a folder and a session of its own, where it gets so much memory beyond what it has."""
 
-    def __init__(self, line, folder, file_size=0, deadly_event=None, watched=False):
+    def __init__(self, line, folder, file_size=0, memory=0, deadly_event=None, watched=False):
         self.folder = folder
-        self.process = processes.Process(target=_run, args=(line, folder, file_size, deadly_event, watched))
+        self.process = processes.Process(target=_run, args=(line, folder, file_size, memory, deadly_event, watched))
         self.process.start()
 
     def end(self):
@@ -287,6 +290,19 @@ def test_a_full_disk_is_one_line_and_the_next_run_makes_all(work, line, limit, r
     assert unnamed(contents(folder)) == expected
 
 
+@pytest.mark.parametrize(
+    "line", ["forward exp/net scp:big.scp ark,scp:out/post.ark,out/post.scp", TRAINING["lstm"]], ids=["forward", "lstm"]
+)
+def test_too_little_memory_is_one_line_and_leaves_no_output(work, line):
+    with TableWriter(f"ark,scp:{work}/big.ark,{work}/big.scp") as table:
+        table.write("big", np.zeros((1_000_000, DIM), np.float32))
+    failed = run(line, work, memory=15_000_000)
+    assert failed.status == 1
+    assert "memory" in failed.error
+    assert not list((work / "out").glob("*.*"))
+    assert not (work / "exp/lstm/final.nnet").exists()
+
+
 def test_a_directory_that_cannot_be_made_is_one_line(work):
     (work / "data/data").write_text("a file where a directory is wanted")
     refused = run(EXTRACT, work)
@@ -314,7 +330,7 @@ def test_features_that_vanish_are_one_line_and_leave_no_output(work):
     failed = run(FORWARD, work)
     assert failed.status == 1
     assert archive in failed.error
-    assert not list((work / "out").iterdir())
+    assert not list((work / "out").glob("*.*"))
 
 
 def test_a_worker_that_the_kernel_kills_each_time_is_one_line_and_the_rest_is_kept(work):

@@ -54,6 +54,14 @@ def _killed(shard):
     return name
 
 
+def _hungry(shard):
+    """A shard (file, times) that runs out of memory as often."""
+    name, times = shard
+    if _count(name) <= times:
+        raise MemoryError("no room for an array")
+    return name
+
+
 def _refused(name):
     _count(name)
     raise DataError(f"{name}: is no good")
@@ -133,6 +141,14 @@ def test_a_shard_that_is_lost_each_time_is_told_when_the_others_are_done(engine)
     assert len(Path("a").read_text()) <= 4  # dask, not we, counts to four
     assert Path("b").exists()
     assert Path("c").exists()
+
+
+def test_a_shard_that_fails_is_run_three_times(tmp_path):
+    shards = [(str(tmp_path / name), times) for name, times in (("once", 1), ("always", 99), ("never", 0))]
+    with pytest.raises(DataError, match=r"^job 2 of 3 .*MemoryError: no room for an array; .*2\.log ends: ") as error:
+        parallel.run(_hungry, shards, 1, str(tmp_path / "JOB.log"))
+    assert "job 1" not in str(error.value)
+    assert [len(Path(name).read_text()) for name, _ in shards] == [2, parallel.ATTEMPTS, 1]
 
 
 def test_workers_of_this_machine_are_other_processes_with_one_thread(tmp_path):
