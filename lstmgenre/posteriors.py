@@ -76,11 +76,15 @@ class Forward:
         """Outputs of a batch, longest first."""
         inputs = [self._prepare(matrix) for matrix in matrices]
         lengths = [len(x) for x in inputs]
+        # A product with one row is rounded otherwise than one with more. With two at least, the rest of the batch, or
+        # of the table, has no part in an utterance's output.
+        least = min(2, self._streams)
+        inputs += [inputs[0][:0]] * (least - len(inputs))
         chunk = _CHUNK_FRAMES if self._streams > 1 else lengths[0]
         run = self.nnet.logits if self.no_softmax else self.nnet
         state, outputs = None, []
         for start in range(0, lengths[0], chunk):
-            active = sum(length > start for length in lengths)
+            active = max(least, sum(length > start for length in lengths))
             state = state and [(cell[:active], recurrent[:active]) for cell, recurrent in state]
             x = torch.nn.utils.rnn.pad_sequence([matrix[start : start + chunk] for matrix in inputs[:active]])
             y, state = run(x, state)

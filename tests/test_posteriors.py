@@ -56,6 +56,15 @@ def test_a_batch_gives_what_one_at_a_time_gives_in_the_same_order(nnet, utteranc
         np.testing.assert_allclose(output, alone(nnet, matrix), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1, 7])
+def test_the_rest_of_the_table_changes_no_bit(nnet, utterances, size):
+    utterances = utterances[:70]
+    whole = dict(Forward(nnet)(utterances))
+    for start in range(0, len(utterances), size):
+        for name, output in Forward(nnet)(utterances[start : start + size]):
+            assert output.tobytes() == whole[name].tobytes()
+
+
 def test_the_feature_transform_comes_first(nnet, utterances):
     doubled = [(name, 2 * matrix) for name, matrix in utterances[:9]]
     transform = Nnet([Rescale(torch.full((DIM,), 2.0))])
