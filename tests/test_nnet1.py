@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.components import AddShift, AffineTransform, LstmProjected, Sigmoid, Softmax, Splice, Tanh
-from lstmgenre.nnet1.lstm import Clips, lstm_projected
+from lstmgenre.nnet1.lstm import Clips, Weights, lstm_projected
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.tables import read_table
 from tests.glibc_rand import Glibc, GlibcMatrices
@@ -261,13 +261,17 @@ def reference_lstm(x, c, r, w_x, w_r, bias, p_i, p_f, p_o, w_m, clip=50.0):
 
 
 def test_lstm_passes_gradcheck():
-    assert torch.autograd.gradcheck(lambda *arrays: lstm_projected(*arrays, Clips()), lstm_arrays())
+    def layer(x, cell, recurrent, *weights):
+        return lstm_projected(x, cell, recurrent, Weights(*weights), Clips())
+
+    assert torch.autograd.gradcheck(layer, lstm_arrays())
 
 
 @pytest.mark.parametrize("clip", [50.0, 0.3])
 def test_lstm_is_the_plain_equations_and_their_gradients(clip):
     arrays = lstm_arrays(frames=9)
-    ours, plain = lstm_projected(*arrays, Clips(cell=clip)), reference_lstm(*arrays, clip=clip)
+    ours = lstm_projected(*arrays[:3], Weights(*arrays[3:]), Clips(cell=clip))
+    plain = reference_lstm(*arrays, clip=clip)
     torch.testing.assert_close(ours, plain)
     weights = [torch.randn_like(y) for y in plain]
     torch.testing.assert_close(torch.autograd.grad(ours, arrays, weights), torch.autograd.grad(plain, arrays, weights))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from lstmgenre.nnet1.lstm import Clips, lstm_projected
+from lstmgenre.nnet1.lstm import Clips, Weights, lstm_projected
 from lstmgenre.nnet1.matmul import affine
 
 LstmState = tuple[Tensor, Tensor]
@@ -139,19 +139,9 @@ class LstmProjected(Component):
             x.new_zeros(x.shape[1], self.cell_dim),
             x.new_zeros(x.shape[1], self.output_dim),
         )
-        y, cell, recurrent = lstm_projected(
-            x,
-            cell,
-            recurrent,
-            self.w_gifo_x,
-            self.w_gifo_r,
-            self.bias,
-            self.peephole_i_c,
-            self.peephole_f_c,
-            self.peephole_o_c,
-            self.w_r_m,
-            Clips(self.cell_clip, self.diff_clip, self.cell_diff_clip),
-        )
+        weights = Weights._make(getattr(self, name) for name in Weights._fields)
+        clips = Clips(self.cell_clip, self.diff_clip, self.cell_diff_clip)
+        y, cell, recurrent = lstm_projected(x, cell, recurrent, weights, clips)
         return y, (cell, recurrent)
 
     def update_rules(self) -> list[UpdateRule]:
