@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.main import get_command
 
+from lstmgenre.cli import app
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.components import AddShift, AffineTransform, Softmax
@@ -246,6 +248,24 @@ def test_decay_is_constant_for_three_epochs_then_shrinks_in_each():
     assert rates == [2e-05, 2e-05, 2e-05, 1.8e-05, 1.62e-05, 1.458e-05, None]
     plan = Decay().plan([1.0, 0.5, 2.0], 0.1)
     assert (plan.accepted, plan.best) == ([True, True], 2)  # the last, not the best
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "not_offered"),
+    [
+        ("train-dnn", FrameOptions, {"randomize", "randomizer_size", "randomizer_seed"}),
+        ("train-lstm", StreamOptions, {"l1_penalty", "l2_penalty", "keep_tails"}),
+        ("train-dnn", Newbob, set()),
+        ("train-lstm", Newbob, set()),
+        ("train-lstm", Decay, {"constant_iters"}),
+    ],
+)
+def test_settings_are_options_of_the_command_by_the_same_names_and_defaults(command, kind, not_offered):
+    options = {option.name: option.default for option in get_command(app).commands[command].params}
+    for field in fields(kind):
+        assert (field.name in options) == (field.name not in not_offered), field.name
+        if kind is not Decay and field.name in options:
+            assert options[field.name] == field.default
 
 
 # Resuming

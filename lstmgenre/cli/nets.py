@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,6 +55,10 @@ SchedulerOption = Annotated[
 ]
 MaxIters = Annotated[int, typer.Option(min=1, help="Epochs at most.")]
 HalvingFactor = Annotated[float, typer.Option(min=0, max=1, help="What the learning rate is multiplied with.")]
+KeepLrIters = Annotated[int, typer.Option(min=0, help="newbob: epochs at the first learning rate, all accepted.")]
+MinIters = Annotated[int, typer.Option(min=0, help="newbob: epochs at least, all accepted.")]
+StartHalving = Annotated[float, typer.Option(help="newbob: below this relative gain, the learning rate falls.")]
+EndHalving = Annotated[float, typer.Option(help="newbob: below this relative gain, training ends.")]
 Seed = Annotated[int, typer.Option(help="Of the initial weights, the held-out set and the shuffling.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 Threads = Annotated[int, typer.Option(min=0, help="Computing threads; 0: as many as there are cores.")]
@@ -75,6 +80,10 @@ def train_dnn(
     scheduler: SchedulerOption = Scheduler.newbob,
     max_iters: MaxIters = 20,
     halving_factor: HalvingFactor = 0.5,
+    keep_lr_iters: KeepLrIters = 0,
+    min_iters: MinIters = 0,
+    start_halving_impr: StartHalving = 0.01,
+    end_halving_impr: EndHalving = 0.001,
     seed: Seed = 777,
     device: DeviceOption = Device.auto,
     threads: Threads = 1,
@@ -89,16 +98,9 @@ def train_dnn(
 
     with _training(context, exp_dir, where := _device(device, threads)):
         experiment = _set_up(data_dir, exp_dir, cv_dir, seed)
-        options = FrameOptions(
-            learn_rate=learn_rate,
-            momentum=momentum,
-            minibatch_size=minibatch_size,
-            l1_penalty=l1_penalty,
-            l2_penalty=l2_penalty,
-            randomizer_seed=seed,
-        )
+        options = FrameOptions(**_fields_of(FrameOptions, context), randomizer_seed=seed)
         nnet = init.dnn(experiment.input_dim, hidden, len(experiment.genres), seed)
-        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, max_iters, halving_factor), where)
+        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, context), where)
 
 
 @app.command("train-lstm")
@@ -122,6 +124,10 @@ def train_lstm(
     scheduler: SchedulerOption = Scheduler.newbob,
     max_iters: MaxIters = 20,
     halving_factor: HalvingFactor = 0.5,
+    keep_lr_iters: KeepLrIters = 0,
+    min_iters: MinIters = 0,
+    start_halving_impr: StartHalving = 0.01,
+    end_halving_impr: EndHalving = 0.001,
     seed: Seed = 777,
     device: DeviceOption = Device.auto,
     threads: Threads = 1,
@@ -136,16 +142,10 @@ def train_lstm(
 
     with _training(context, exp_dir, where := _device(device, threads)):
         experiment = _set_up(data_dir, exp_dir, cv_dir, seed)
-        options = StreamOptions(
-            learn_rate=learn_rate,
-            momentum=momentum,
-            num_streams=num_streams,
-            batch_size=batch_size,
-            targets_delay=targets_delay,
-        )
+        options = StreamOptions(**_fields_of(StreamOptions, context))
         cells = [cell_dim] * len(hidden)
         nnet = init.lstm(experiment.input_dim, hidden, cells, len(experiment.genres), seed, param_scale, clip_gradient)
-        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, max_iters, halving_factor), where)
+        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, context), where)
 
 
 @contextmanager
@@ -171,11 +171,17 @@ def _set_up(data_dir: Path, exp_dir: Path, cv_dir: Path | None, seed: int) -> Ex
     return set_up(exp_dir, DataDir.read(data_dir, [*need, "utt2spk"]), cv, seed=seed)
 
 
-def _schedule(scheduler: Scheduler, max_iters: int, halving_factor: float) -> Schedule:
+def _schedule(scheduler: Scheduler, context: typer.Context) -> Schedule:
     from lstmgenre.training.schedule import Decay, Newbob
 
     kind = Newbob if scheduler is Scheduler.newbob else Decay
-    return kind(max_iters=max_iters, halving_factor=halving_factor)
+    return kind(**_fields_of(kind, context))
+
+
+def _fields_of(kind: type, context: typer.Context) -> dict[str, Any]:
+    """The command's options that are fields of a dataclass."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in context.params.items() if name in names}
 
 
 def _train(
