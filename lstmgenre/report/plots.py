@@ -45,7 +45,7 @@ def _thresholds(findings: Findings) -> Iterator[Plot]:
         yield Plot(
             "figure3",
             "Figure 3 of the paper: accuracy on tracks of the SVMs on LSeg and FSeg features over the threshold k.",
-            "Two lines of accuracy over k in a panel for each network; the numbers are in the table below.",
+            "A line of accuracy over k for each SVM in a panel for each network; the numbers are in the table below.",
             **figures.render(partial(figures.thresholds, findings.thresholds)),
         )
 
