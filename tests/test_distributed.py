@@ -24,7 +24,7 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 LENGTHS = {"a-1": 30, "a-2": 45, "b-1": 20, "b-2": 150, "c-1": 33, "c-2": 64, "d-1": 21}
 LINES = {
     "lstm": "train-lstm data exp --cv-dir data --hidden 4 --cell-dim 5 --num-streams 4 --batch-size 10 --momentum 0.8 "
-    "--learn-rate 0.01 --param-scale 0.5 --scheduler decay --max-iters 6",
+    "--learn-rate 0.01 --param-scale 0.5 --scheduler decay --max-iters 12",
     "dnn": "train-dnn data exp --cv-dir data --hidden 5 --minibatch-size 33 --momentum 0.8 --l1-penalty 0.0001 "
     "--l2-penalty 0.001 --learn-rate 0.05 --scheduler decay --max-iters 3",
 }
@@ -50,6 +50,7 @@ def start(tmp_path):
         return subprocess.Popen(
             [sys.executable, *launcher, "-m", "lstmgenre", *line.split()],
             cwd=tmp_path / directory,
+            start_new_session=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
             stderr=subprocess.PIPE,
             text=True,
@@ -98,21 +99,38 @@ def child(torchrun: subprocess.Popen[str], rank: int) -> int:
         time.sleep(0.02)
 
 
-def test_two_ranks_train_the_lstm_of_one_also_when_one_is_lost_on_the_way(start, tmp_path):
-    alone, shared = start(LINES["lstm"], "alone", []), start(LINES["lstm"], "shared", TORCHRUN)
-    victim = child(shared, rank=1)
-    while not list(tmp_path.glob("shared/exp/nnet/nnet_iter01*")):
+def wait_for_epoch(number: int, exp: Path, process: subprocess.Popen[str]) -> None:
+    while not list(exp.glob(f"nnet/nnet_iter{number:02}*")):
         time.sleep(0.02)
-        assert shared.poll() is None
-    os.kill(victim, signal.SIGKILL)
-    _, log = shared.communicate(timeout=60)
-    assert shared.returncode
+        assert process.poll() is None
+
+
+def error_of(process: subprocess.Popen[str]) -> str:
+    """The one line of ours that says why it failed, when no process of it is left; the rest is torchrun's own."""
+    _, log = process.communicate(timeout=60)
+    assert process.returncode
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert "lstmgenre/cli" not in log  # no traceback of ours
     (error,) = [line for line in ours(log) if "error" in line]
-    assert "lost a rank of this training" in error
-    assert not (tmp_path / "shared/exp/final.nnet").exists()
+    return error
+
+
+def test_two_ranks_train_the_lstm_of_one_also_when_stopped_or_when_one_is_lost_on_the_way(start, tmp_path):
+    exp = tmp_path / "shared/exp"
+    alone, shared = start(LINES["lstm"], "alone", []), start(LINES["lstm"], "shared", TORCHRUN)
+    wait_for_epoch(1, exp, shared)
+    os.killpg(shared.pid, signal.SIGINT)  # a terminal's Ctrl-C
+    assert "error: interrupted; to go on: lstmgenre train-lstm " in error_of(shared)
+    shared = start(LINES["lstm"], "shared", TORCHRUN)
+    victim = child(shared, rank=1)
+    wait_for_epoch(3, exp, shared)
+    os.kill(victim, signal.SIGKILL)
+    assert "lost a rank of this training" in error_of(shared)
+    assert not (exp / "final.nnet").exists()
     assert "resuming after iteration" in end(start(LINES["lstm"], "shared", TORCHRUN))
     end(alone)
-    assert_same_training(tmp_path / "alone/exp", tmp_path / "shared/exp")
+    assert_same_training(tmp_path / "alone/exp", exp)
 
 
 def test_an_error_of_one_rank_alone_is_told_once_and_ends_all(start, tmp_path):
@@ -120,12 +138,7 @@ def test_an_error_of_one_rank_alone_is_told_once_and_ends_all(start, tmp_path):
     first, *rest = scp.read_text().splitlines()
     path, offset = first.split()[1].split(":")
     scp.write_text("\n".join([f"a-1 test $RANK = 0 && tail -c +{int(offset) + 1} {path} |", *rest]) + "\n")
-    process = start(LINES["dnn"], "run", TORCHRUN)
-    _, log = process.communicate(timeout=60)
-    assert process.returncode
-    (error,) = [line for line in ours(log) if "error" in line]
-    assert "test $RANK = 0" in error
-    assert "lstmgenre/cli" not in log  # no traceback but torchrun's own
+    assert "test $RANK = 0" in error_of(start(LINES["dnn"], "run", TORCHRUN))
 
 
 def test_a_share_for_every_rank(monkeypatch):
