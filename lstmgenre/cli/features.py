@@ -23,7 +23,9 @@ def extract_scat(
     context: typer.Context,
     data_dir: Annotated[Path | None, typer.Argument(metavar="DATA_DIR")] = None,
     config: Config = None,
-    nj: Annotated[int, typer.Option("--nj", min=1, help="Parallel jobs, an archive each.")] = 1,
+    nj: Annotated[
+        int, typer.Option("--nj", min=1, help="Parallel jobs, an archive each; another number starts over.")
+    ] = 1,
     backend: BackendOption = Backend.loky,
     scheduler: Address = None,
     compress: Annotated[bool, typer.Option(help="Write compressed matrices (8 bits a number).")] = False,
