@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 3  # at a shard whose process is lost
 
 _POLL = 0.05  # seconds between looks at the running jobs
+_DASK_SECONDS = 10  # for the scheduler to answer
 _SLURM_MINUTES = 24 * 60  # a job may take; what SBATCH_TIMELIMIT says goes before
 _KILLED = "its process was killed, for want of memory perhaps"
 
@@ -107,7 +108,7 @@ def dask(directory: Path, scheduler: str) -> Iterator[Submit]:
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of its troubles is told by us
     try:
-        client = Client(scheduler, set_as_default=False, timeout=10)
+        client = Client(scheduler, set_as_default=False, timeout=_DASK_SECONDS)
     except (OSError, ValueError) as error:
         raise DataError(f"{scheduler}: no dask scheduler answers: start one, or check the address") from error
     with client:

@@ -1,7 +1,6 @@
 """Shards in processes of their own, on every engine: results, a log each, user errors, and workers that are lost."""
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -11,60 +10,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import threadpoolctl
+from typer.testing import CliRunner
 
 from lstmgenre import parallel
+from lstmgenre.cli.app import app
 from lstmgenre.errors import DataError
 from lstmgenre.scattering import record
+from tests import shards
 from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).parents[1]
-
-
-def _square(number):
-    logging.getLogger("lstmgenre.test").info("squaring %d", number)
-    if number < 0:
-        raise DataError(f"{number}: is negative")
-    return number**2
-
-
-def _where(_):
-    return os.getcwd(), os.environ[parallel.NO_PIPES]
-
-
-def _who(_):
-    import numpy  # noqa: F401 (its BLAS is what threadpoolctl looks at)
-
-    return os.getpid(), max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
-
-
-def _count(name):
-    """How often a shard has come here, from a file that gets a byte a time."""
-    with open(name, "a") as stream:
-        stream.write(".")
-        return stream.tell()
-
-
-def _killed(shard):
-    """A shard (file, times) that is killed as often."""
-    name, times = shard
-    logging.getLogger("lstmgenre.test").info("trying %s", name)
-    if _count(name) <= times:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return name
-
-
-def _hungry(shard):
-    """A shard (file, times) that runs out of memory as often."""
-    name, times = shard
-    if _count(name) <= times:
-        raise MemoryError("no room for an array")
-    return name
-
-
-def _refused(name):
-    _count(name)
-    raise DataError(f"{name}: is no good")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +60,7 @@ def engine(request, monkeypatch, tmp_path):
 
 
 def test_every_shard_gives_its_result_and_its_log(engine):
-    assert parallel.run(_square, [3, 1, 2], 2, "log/square.JOB.log", engine) == [9, 1, 4]
+    assert parallel.run(shards.square, [3, 1, 2], 2, "log/square.JOB.log", engine) == [9, 1, 4]
     lines = Path("log/square.1.log").read_text().splitlines()
     assert lines[0].startswith("# ")
     assert any(line.startswith("# Started at ") for line in lines)
@@ -116,18 +71,18 @@ def test_every_shard_gives_its_result_and_its_log(engine):
 
 def test_workers_know_where_paths_start_and_that_pipes_are_forbidden(engine, monkeypatch):
     monkeypatch.setenv(parallel.NO_PIPES, "1")
-    assert parallel.run(_where, [1, 2], 2, "JOB.log", engine) == [(os.getcwd(), "1")] * 2
+    assert parallel.run(shards.where, [1, 2], 2, "JOB.log", engine) == [(os.getcwd(), "1")] * 2
 
 
 def test_an_error_of_the_user_ends_the_run_at_once_and_names_the_log(engine):
     with pytest.raises(DataError, match=r"^bad: is no good \(log: log/x\.1\.log\)$"):
-        parallel.run(_refused, ["bad"], 2, "log/x.JOB.log", engine)
+        parallel.run(shards.refused, ["bad"], 2, "log/x.JOB.log", engine)
     assert Path("bad").read_text() == "."
     assert "# Ended (code 1) at " in Path("log/x.1.log").read_text()
 
 
 def test_the_shard_of_a_lost_worker_is_run_again(engine):
-    assert parallel.run(_killed, [("a", 0), ("b", 1), ("c", 0)], 2, "log/x.JOB.log", engine) == ["a", "b", "c"]
+    assert parallel.run(shards.killed, [("a", 0), ("b", 1), ("c", 0)], 2, "log/x.JOB.log", engine) == ["a", "b", "c"]
     assert Path("b").read_text() == ".."
     assert Path("log/x.2.log").read_text().splitlines()[-1].startswith("# Ended (code 0)")
 
@@ -135,7 +90,7 @@ def test_the_shard_of_a_lost_worker_is_run_again(engine):
 @pytest.mark.parametrize("engine", ["loky", "dask"], indirect=True)
 def test_a_shard_that_is_lost_each_time_is_told_when_the_others_are_done(engine):
     with pytest.raises(DataError) as error:
-        parallel.run(_killed, [("a", 99), ("b", 0), ("c", 0)], 2, "log/x.JOB.log", engine)
+        parallel.run(shards.killed, [("a", 99), ("b", 0), ("c", 0)], 2, "log/x.JOB.log", engine)
     assert "job 1 of 3" in str(error.value)
     assert "log/x.1.log ends: INFO (lstmgenre.test) trying a" in str(error.value)
     assert len(Path("a").read_text()) <= 4  # dask, not we, counts to four
@@ -144,15 +99,15 @@ def test_a_shard_that_is_lost_each_time_is_told_when_the_others_are_done(engine)
 
 
 def test_a_shard_that_fails_is_run_three_times(tmp_path):
-    shards = [(str(tmp_path / name), times) for name, times in (("once", 1), ("always", 99), ("never", 0))]
+    cases = [(str(tmp_path / name), times) for name, times in (("once", 1), ("always", 99), ("never", 0))]
     with pytest.raises(DataError, match=r"^job 2 of 3 .*MemoryError: no room for an array; .*2\.log ends: ") as error:
-        parallel.run(_hungry, shards, 1, str(tmp_path / "JOB.log"))
+        parallel.run(shards.hungry, cases, 1, str(tmp_path / "JOB.log"))
     assert "job 1" not in str(error.value)
-    assert [len(Path(name).read_text()) for name, _ in shards] == [2, parallel.ATTEMPTS, 1]
+    assert [len(Path(name).read_text()) for name, _ in cases] == [2, parallel.ATTEMPTS, 1]
 
 
 def test_workers_of_this_machine_are_other_processes_with_one_thread(tmp_path):
-    results = parallel.run(_who, range(4), 2, str(tmp_path / "JOB.log"))
+    results = parallel.run(shards.who, range(4), 2, str(tmp_path / "JOB.log"))
     assert os.getpid() not in {pid for pid, _ in results}
     assert {threads for _, threads in results} == {1}
 
@@ -166,7 +121,7 @@ def test_workers_of_this_machine_never_see_ctrl_c(shell):
 
 
 def test_a_single_job_stays_in_this_process(tmp_path):
-    assert parallel.run(_who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
+    assert parallel.run(shards.who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
 
 
 @pytest.mark.parametrize(
@@ -179,11 +134,12 @@ def test_a_single_job_stays_in_this_process(tmp_path):
         ("--backend dask --scheduler tcp://127.0.0.1:1", 1, "no dask scheduler answers"),
     ],
 )
-def test_engines_that_are_not_there(data, shell, options, status, said):  # noqa: F811
-    done = shell(f"lstmgenre extract-scat data {options}")
-    assert done.returncode == status
-    assert "Traceback" not in done.stderr
-    assert said in " ".join(done.stderr.split())
+def test_engines_that_are_not_there(data, options, status, said, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(parallel, "_DASK_SECONDS", 0.1)
+    done = CliRunner().invoke(app, ["extract-scat", str(data.path), *options.split()])
+    said_by = str(done.exception) if isinstance(done.exception, DataError) else done.stderr
+    assert done.exit_code == status
+    assert said in " ".join(said_by.split())
 
 
 def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, shell, scheduler, tmp_path):  # noqa: F811
