@@ -331,8 +331,27 @@ def test_held_out_are_whole_artists_and_every_genre_stays(fraction, seed, artist
     assert not set(train.utt2spk.values()) & set(cv.utt2spk.values())
     assert set(train.utt2genre.values()) == set(data.utt2genre.values())
     assert train.genres == cv.genres == data.genres
-    assert 0 < len(cv.utterances) <= max(3, fraction * len(data.utterances))
+    assert cv.utterances
     assert (train, cv) == data.hold_out(fraction, seed)
+
+
+@given(
+    sizes=st.lists(st.tuples(st.sampled_from(GENRES[:3]), st.integers(1, 20)), min_size=2, max_size=40),
+    fraction=st.floats(0.01, 0.5),
+    seed=st.integers(0, 9),
+)
+def test_genres_are_held_out_in_like_shares_to_within_half_an_artist(sizes, fraction, seed):
+    tracks = [(f"a{i:02}", f"a{i:02}-t{j:02}", genre) for i, (genre, size) in enumerate(sizes) for j in range(size)]
+    data = DataDir(Path("x"), utt2spk={u: a for a, u, _ in tracks}, utt2genre={u: g for _, u, g in tracks})
+    if Counter(genre for genre, _ in sizes).most_common(1)[0][1] == 1:
+        return  # nobody can be spared
+    _, cv = data.hold_out(fraction, seed)
+    held, total = Counter(cv.utt2genre.values()), Counter(data.utt2genre.values())
+    for genre in total:
+        largest = max(size for of, size in sizes if of == genre)
+        # A single artist may be the smallest that there is, and yet too large.
+        bound = largest if len(cv.spk2utt) == 1 else largest / 2
+        assert abs(held[genre] - fraction * total[genre]) <= bound
 
 
 def test_a_tenth_is_held_out_and_the_seed_decides_which():
