@@ -29,6 +29,7 @@ from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)
 
 EXTRACT = "extract-scat data --bank bank/scat.json"
 FORWARD = "forward exp/net scp:feats/feats.scp ark,scp:out/post.ark,out/post.scp"
+POOL = "pool-segments scp:feats/post.scp ark,scp:out/seg.ark,out/seg.scp --fuse scp:feats/feats.scp"
 TRAINING = {
     "dnn": "train-dnn feats exp/dnn --hidden 4 --minibatch-size 32 --max-iters 3",
     "lstm": "train-lstm feats exp/lstm --hidden 3 --cell-dim 4 --num-streams 2 --max-iters 3 --learn-rate 0.01",
@@ -111,7 +112,7 @@ class Command:
 
 @pytest.fixture
 def work(data, tmp_path):  # noqa: F811
-    """data: audio; feats: easy features of 12 tracks; exp/net: a network for them; bank: a small one; out: empty."""
+    """data: audio; feats: easy features of 12 tracks, and posteriors; exp/net: a network; bank: a small one; out: empty."""
     record.write(tmp_path / "bank", SMALL)
     rng = np.random.default_rng(1)
     features = DataDir(tmp_path / "feats")
@@ -123,6 +124,9 @@ def work(data, tmp_path):  # noqa: F811
             table.write(name, rng.normal(size=(40, DIM)).astype(np.float32) + k % 2)
     features.feats = DataDir.read(features.path).feats
     features.write()
+    with TableWriter(f"ark,scp:{tmp_path}/feats/post.ark,{tmp_path}/feats/post.scp") as table:
+        for name in features.feats:
+            table.write(name, rng.dirichlet(np.ones(3), size=40).astype(np.float32))
     (tmp_path / "out").mkdir()
     init.lstm(DIM, [3], [4], 2, 1, 0.1, 5.0).write(tmp_path / "exp/net/final.nnet")
     return tmp_path
@@ -155,14 +159,16 @@ def lay_out(work, folder):
     shutil.copytree(work, folder, ignore=shutil.ignore_patterns("again", "stderr"))
 
 
-@pytest.mark.parametrize("line", [EXTRACT, FORWARD, *TRAINING.values()], ids=["extract", "forward", *TRAINING])
+@pytest.mark.parametrize(
+    "line", [EXTRACT, FORWARD, POOL, *TRAINING.values()], ids=["extract", "forward", "pool", *TRAINING]
+)
 def test_a_command_killed_anywhere_ends_with_the_same_bytes_when_started_again(work, line):
     folder = work / "again"
     lay_out(work, folder)
     assert run(line, folder, watched=True).status == 0
     expected = contents(folder)
     events = int((folder / "events").read_text())
-    chosen = random.Random(line).sample(range(1, events + 1), 5)
+    chosen = [1, *random.Random(line).sample(range(2, events), 3), events]
     for event in chosen:
         lay_out(work, folder)
         assert run(line, folder, watched=True, deadly_event=event).status == -signal.SIGKILL
@@ -227,6 +233,7 @@ def test_workers_end_with_their_killed_parent_and_the_next_run_ends_with_the_sam
         (f"{EXTRACT} --nj 2 --backend slurm --scheduler local", signal.SIGINT),
         (FORWARD, signal.SIGINT),
         (f"{FORWARD} --nj 2", signal.SIGINT),
+        (f"{POOL} --nj 2", signal.SIGINT),
     ],
 )
 def test_ctrl_c_ends_in_one_line_that_says_how_to_go_on(work, line, stop):
