@@ -112,7 +112,7 @@ class Command:
 
 @pytest.fixture
 def work(data, tmp_path):  # noqa: F811
-    """data: audio; feats: easy features of 12 tracks, and posteriors; exp/net: a network; bank: a small one; out: empty."""
+    """data: audio; feats: easy features of 12 tracks, and posteriors; exp/net: a network; bank: a small one; out."""
     record.write(tmp_path / "bank", SMALL)
     rng = np.random.default_rng(1)
     features = DataDir(tmp_path / "feats")
