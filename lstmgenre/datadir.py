@@ -201,8 +201,9 @@ class DataDir:
         """Training and cross-validation part, `PATH_tr90` and `PATH_cv10`.
 
         Held out are whole artists: in random order, each is where that brings the genres nearer to `fraction` of their
-        tracks, or else the smallest artist. So the genres have the same shares in both parts to within half an artist
-        of one genre, and every genre stays represented in training.
+        tracks, then, up to `fraction` of all tracks, each that brings them no further off; or else the smallest artist.
+        So the genres have the same shares in both parts to within half an artist of one genre, and every genre stays
+        represented in training.
 
         Raises DataError where no artist can be spared, or the fraction is none.
         """
@@ -222,10 +223,15 @@ class DataDir:
         def distance(counts: Counter[str]) -> float:
             return sum(abs(fraction * total[genre] - counts[genre]) for genre in total)
 
-        for artist in order:
-            if can_go(artist) and distance(counts + genres_of[artist]) < distance(counts):
-                held.update(artists[artist])
-                counts += genres_of[artist]
+        def closer(artist: str) -> float:
+            return round(distance(counts) - distance(counts + genres_of[artist]), 6)
+
+        for room, least in ((len(self.utterances), 1e-6), (fraction * len(self.utterances), 0)):
+            for artist in order:
+                size = len(held | set(artists[artist]))
+                if len(held) < size <= room and can_go(artist) and closer(artist) >= least:
+                    held.update(artists[artist])
+                    counts += genres_of[artist]
         if not held:
             spare = [artist for artist in order if can_go(artist)]
             if not spare:

@@ -354,6 +354,14 @@ def test_genres_are_held_out_in_like_shares_to_within_half_an_artist(sizes, frac
         assert abs(held[genre] - fraction * total[genre]) <= bound
 
 
+def test_artists_twice_as_large_as_a_genres_share_fill_the_tenth_all_the_same():
+    tracks = [(f"{g}{a}", f"{g}{a}-{t}", g) for g in GENRES for a in range(5) for t in range(2)]
+    data = DataDir(Path("x"), utt2spk={u: a for a, u, _ in tracks}, utt2genre={u: g for _, u, g in tracks})
+    _, cv = data.hold_out()
+    assert len(cv.utterances) == len(data.utterances) // 10 // 2 * 2
+    assert set(Counter(cv.utt2genre.values()).values()) == {2}
+
+
 def test_a_tenth_is_held_out_and_the_seed_decides_which():
     data = make("exp/train", artists=40)
     train, cv = data.hold_out()
