@@ -105,4 +105,4 @@ if __name__ == "__main__":
         for index, suffix in ((0, "mp3"), (0, "flac"), (1, "flac")):
             write_track(Path(name) / f"{index}.{suffix}", index)
         stages(Path(name), 1 if quick else 7)
-        second_process(Path(name), 12 if quick else 40, 1 if quick else 3)
+        second_process(Path(name), 24 if quick else 240, 1 if quick else 2)
