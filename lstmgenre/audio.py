@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 22050  # Hz, paper, section 3.1
 
-_BLOCK = 2**20  # frames that are decoded and resampled at once
+_BLOCK = 2**19  # frames that are decoded and resampled at once: for twice as many torch gets fresh pages each time
 _KERNEL_WIDTH = 6  # zero crossings on each side of torchaudio's windowed sinc, its default
 _KERNEL_ROLLOFF = 0.99  # its cutoff as a share of the lower Nyquist frequency, its default
 _KERNEL_LIMIT = 2**26  # elements (256 MB): the kernel of two rates without a common factor takes gigabytes
