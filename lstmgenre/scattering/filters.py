@@ -45,12 +45,16 @@ class Wavelet:
         """The transfer function at the frequencies `omega`, not periodised: aliases are the caller's to add."""
         return self.gain * (_gaussian(omega - self.centre, self.std) - self.dc * _gaussian(omega, self.std))
 
+    def reach(self, negligible: float) -> float:
+        """How far from its centre the response falls to `negligible` times its peak, in rad/sample."""
+        return math.sqrt(-2 * math.log(negligible)) / self.std
+
     def bins(self, length: int, negligible: float) -> IntArray:
         """The bins of a DFT of `length` samples outside which the response is below `negligible` times its peak.
 
         Consecutive integers; below 0 and from `length` on they are aliases.
         """
-        reach = math.sqrt(-2 * math.log(negligible)) / self.std
+        reach = self.reach(negligible)
         low, high = self.centre - reach, self.centre + reach
         if self.dc > negligible:
             low = min(low, -math.sqrt(-2 * math.log(negligible / self.dc)) / self.std)

@@ -116,7 +116,7 @@ class _Filter(NamedTuple):
     @property
     def edge(self) -> float:
         """The highest frequency that it lets through, in rad per input sample."""
-        return self.wavelet.centre + math.sqrt(-2 * math.log(NEGLIGIBLE)) / self.wavelet.std
+        return self.wavelet.centre + self.wavelet.reach(NEGLIGIBLE)
 
 
 class Plan:
