@@ -348,6 +348,26 @@ def test_an_archive_cut_anywhere_is_noticed(here, kind, text):
             assert "\n" not in error
 
 
+@pytest.mark.parametrize("name", ["a.ark", "cat a.ark |"])
+def test_large_and_small_values_follow_one_another_in_any_order(here, name):
+    # 64 KB and more are read together with what follows; kaldiio writes, and says at which byte each value starts.
+    rows = [1, 16383, 2, 16384, 16385, 40_000, 16384, 3, 1]
+    entries = {f"u{k}": RANDOM.normal(size=(n, 1)).astype(np.float32) for k, n in enumerate(rows)}
+    kaldiio.save_ark("a.ark", entries, scp="a.scp")
+    ours = dict(read_table(f"ark:{name}"))
+    assert list(ours) == list(entries)
+    assert all(np.array_equal(ours[key], entries[key]) for key in entries)
+    ours["u5"][:] = 0  # each is an array of its own, to do with as one likes
+    assert np.array_equal(ours["u6"], entries["u6"])
+    starts = {key: int(value.partition(":")[2]) for key, value in read_map("a.scp").items()}
+    whole = Path("a.ark").read_bytes()
+    for key, n in zip(entries, rows, strict=True):
+        with open("a.ark", "wb") as stream:  # without the value's last byte, and all after it
+            stream.write(whole[: starts[key] + 15 + 4 * n - 1])
+        with pytest.raises(FormatError, match=f"{key}, byte {starts[key] + 15 + 4 * n - 1}: ends 1 bytes early"):
+            dict(read_table(f"ark:{name}"))
+
+
 @pytest.mark.parametrize("kind", VALUES)
 def test_random_bytes_never_end_in_another_error(here, kind):
     random = np.random.default_rng(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables.rules import check_key
 
-_CHUNK = 8192  # bytes read ahead at least: headers and text; arrays are read past the buffer
+_CHUNK = 8192  # bytes read ahead at least: headers and text
+_LARGE = 65536  # bytes of an array from which on the next header is read together with it
 _LONGEST_WORD = 4096  # of a key or type token: beyond, this is no archive
 _WORD = re.compile(rb"(\S*)(\s)")
 _INK = re.compile(rb"\S")
@@ -79,22 +81,25 @@ class Cursor:
                 raise self.error(f"ends inside a value: {_CUT_OFF}")
         return self._take(size)
 
-    def array(self, count: int, dtype: str | np.dtype) -> np.ndarray:
-        """`count` items, straight into a new array."""
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """The numbers of a whole array, straight into a new one of `shape`."""
+        size = math.prod(shape) * dtype.itemsize
         try:
-            array = np.empty(count, dtype)
-        except (MemoryError, ValueError) as error:
-            raise self.error(f"{count} numbers are more than memory holds: a damaged header?") from error
-        target = array.view("u1").data
-        ahead = self._take(len(target))
+            room = np.empty(size + (_CHUNK if size >= _LARGE else 0), "u1")
+        except (MemoryError, ValueError, OverflowError) as error:
+            raise self.error(f"{math.prod(shape)} numbers are more than memory holds: a damaged header?") from error
+        target = room.data
+        ahead = self._take(size)
         target[: len(ahead)] = ahead
-        done = len(ahead)
-        if done < len(target):
-            done += self._guarded(self._stream.readinto, target[done:])
-            self._start += done - len(ahead)
-        if done < len(target):
-            raise self.error(f"ends {len(target) - done} bytes early: {_CUT_OFF}")
-        return array
+        if len(ahead) < size:
+            done = len(ahead)
+            while done < size and (more := self._guarded(self._stream.readinto1, target[done:])):
+                done += more
+            self._start += self._at + min(done, size) - len(ahead)
+            self._buffer, self._at = bytes(target[size:done]), 0
+            if done < size:
+                raise self.error(f"ends {size - done} bytes early: {_CUT_OFF}")
+        return np.ndarray(shape, dtype, room)
 
     def sized_ints(self, count: int) -> tuple[int, ...]:
         """`count` integers, each after a byte with its size, as Kaldi writes them."""

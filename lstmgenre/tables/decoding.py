@@ -15,12 +15,24 @@ import numpy as np
 
 from lstmgenre.errors import DataError
 from lstmgenre.tables import compression
-from lstmgenre.tables.cursor import Cursor
+from lstmgenre.tables.cursor import Cursor, read_key
 from lstmgenre.tables.rules import INT32, SIZED_INT, SIZED_PAIR, Kind, as_float32, check_key, is_finite
 
-# Nearly all that is ever read: the head of an uncompressed matrix, in one step.
-_FLOAT_MATRIX = re.compile(rb"\0BFM (\x04...[\x00-\x7f]\x04...[\x00-\x7f])", re.DOTALL)
-_SIZES = struct.Struct("<xixi")
+_F4, _F8, _U2, _U1 = np.dtype("<f4"), np.dtype("<f8"), np.dtype("<u2"), np.dtype("u1")
+
+# Nearly all that is ever read: the head of an uncompressed matrix, after a key of plain characters or alone.
+_FLOAT_MATRIX = rb"\0BFM \x04(...[\x00-\x7f])\x04(...[\x00-\x7f])"
+_MATRIX_ENTRY = re.compile(rb"([!-~]+) " + _FLOAT_MATRIX, re.DOTALL)
+_MATRIX_VALUE = re.compile(rb"()" + _FLOAT_MATRIX, re.DOTALL)
+
+
+def read_entry(cursor: Cursor, kind: Kind) -> tuple[str, Any]:
+    """The key and the value that come next in an archive. Raises as `read_value`."""
+    if kind == "matrix" and (head := cursor.match(_MATRIX_ENTRY)):
+        cursor.entry = head[1].decode()
+        return cursor.entry, _float_matrix(cursor, head)
+    key, space = read_key(cursor)
+    return key, read_value(cursor, kind, space)
 
 
 def read_value(cursor: Cursor, kind: Kind, space: bytes = b" ") -> Any:
@@ -28,15 +40,23 @@ def read_value(cursor: Cursor, kind: Kind, space: bytes = b" ") -> Any:
 
     Raises FormatError for what is no such value, DataError for one that is whole but not finite.
     """
-    if kind == "matrix" and space != b"\n" and (head := cursor.match(_FLOAT_MATRIX)):
-        rows, cols = _SIZES.unpack(head[1])
-        value = cursor.array(rows * cols, "<f4").reshape(rows, cols)
-    elif (first := space if space == b"\n" else cursor.byte()) == b"\0":
+    if kind == "matrix" and space != b"\n" and (head := cursor.match(_MATRIX_VALUE)):
+        return _float_matrix(cursor, head)
+    if (first := space if space == b"\n" else cursor.byte()) == b"\0":
         if cursor.read(1) != b"B":
             raise cursor.error("neither binary (\\0B) nor text: not a Kaldi value")
         value = _READ_BINARY[kind](cursor)
     else:
         value = _READ_TEXT[kind](cursor, first)
+    return _sound(cursor, value, kind)
+
+
+def _float_matrix(cursor: Cursor, head: re.Match[bytes]) -> np.ndarray:
+    shape = int.from_bytes(head[2], "little"), int.from_bytes(head[3], "little")
+    return _sound(cursor, cursor.array(shape, _F4), "matrix")
+
+
+def _sound(cursor: Cursor, value: Any, kind: Kind) -> Any:
     if kind == "matrix" and not value.shape[1] and len(value):  # two thousand million frames in 20 bytes
         raise cursor.error(f"a matrix of {len(value)} rows without columns")
     if not is_finite(value, kind):
@@ -54,7 +74,7 @@ def _read_matrix(cursor: Cursor) -> np.ndarray:
     if token not in ("FM", "DM"):
         raise cursor.error(f"a value of type {token!r} where a matrix should be")
     rows, cols = _sizes(cursor, 2)
-    return as_float32(cursor.array(rows * cols, "<f4" if token == "FM" else "<f8")).reshape(rows, cols)
+    return as_float32(cursor.array((rows, cols), _F4 if token == "FM" else _F8))
 
 
 def _read_compressed(cursor: Cursor, token: str) -> np.ndarray:
@@ -63,9 +83,9 @@ def _read_compressed(cursor: Cursor, token: str) -> np.ndarray:
         raise cursor.error(f"a matrix of {rows} x {cols}")
     with np.errstate(all="ignore"):  # what is not finite then is refused with the name of the entry
         if token == "CM":
-            percentiles = cursor.array(cols * 4, "<u2").reshape(cols, 4)
-            return compression.columns(percentiles, cursor.array(cols * rows, "u1").reshape(cols, rows), low, span)
-        codes = cursor.array(rows * cols, "<u2" if token == "CM2" else "u1").reshape(rows, cols)
+            percentiles = cursor.array((cols, 4), _U2)
+            return compression.columns(percentiles, cursor.array((cols, rows), _U1), low, span)
+        codes = cursor.array((rows, cols), _U2 if token == "CM2" else _U1)
         return compression.uniform(codes, low, span, token)
 
 
@@ -73,7 +93,7 @@ def _read_vector(cursor: Cursor) -> np.ndarray:
     token = _type_token(cursor)
     if token not in ("FV", "DV"):
         raise cursor.error(f"a value of type {token!r} where a vector should be")
-    return as_float32(cursor.array(_size(cursor), "<f4" if token == "FV" else "<f8"))
+    return as_float32(cursor.array((_size(cursor),), _F4 if token == "FV" else _F8))
 
 
 def _type_token(cursor: Cursor) -> str:
@@ -100,7 +120,7 @@ def _read_float(cursor: Cursor) -> float:
 
 
 def _read_int_vector(cursor: Cursor) -> np.ndarray:
-    items = cursor.array(_size(cursor), SIZED_INT)
+    items = cursor.array((_size(cursor),), SIZED_INT)
     if (items["size"] != 4).any():
         raise cursor.error("an integer that is not of 4 bytes")
     return items["value"].astype(np.int32)
@@ -109,7 +129,7 @@ def _read_int_vector(cursor: Cursor) -> np.ndarray:
 def _read_posterior(cursor: Cursor) -> list[list[tuple[int, float]]]:
     frames = []
     for _ in range(_size(cursor)):
-        pairs = cursor.array(_size(cursor), SIZED_PAIR)
+        pairs = cursor.array((_size(cursor),), SIZED_PAIR)
         if (pairs["int_size"] != 4).any() or (pairs["float_size"] != 4).any():
             raise cursor.error("a class or weight that is not of 4 bytes")
         frames.append(list(zip(pairs["class"].tolist(), pairs["weight"].tolist(), strict=True)))

@@ -25,7 +25,7 @@ def checked(value: Any, kind: Kind) -> Any:
 
 
 def encode(value: Any, kind: Kind, text: bool, method: int = 0) -> list[Any]:
-    """The bytes of a checked value, in buffers to write one after the other.
+    """The bytes of a checked value, in buffers to write one after the other; the first is of bytes.
 
     `method` is Kaldi's compression method for a matrix, 0 for none. Raises DataError where it cannot be compressed.
     """

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from lstmgenre.errors import DataError, FormatError
-from lstmgenre.tables.cursor import Cursor, read_key
-from lstmgenre.tables.decoding import read_value
+from lstmgenre.tables.cursor import Cursor
+from lstmgenre.tables.decoding import read_entry, read_value
 from lstmgenre.tables.maps import numbered_lines, parse_line
 from lstmgenre.tables.rules import Kind
 from lstmgenre.tables.specifiers import Rspecifier, parse_range, parse_rspecifier, split_range
@@ -192,12 +192,7 @@ def _loaders(spec: Rspecifier, kind: Kind) -> Loaders:
         with open_input(spec.rxfilename) as stream:
             cursor = Cursor(stream, spec.rxfilename or "-", split_offset(spec.rxfilename)[1])
             while not cursor.at_end():
-                yield partial(_load_entry, cursor, kind)
-
-
-def _load_entry(cursor: Cursor, kind: Kind) -> Entry:
-    key, space = read_key(cursor)
-    return key, read_value(cursor, kind, space)
+                yield partial(read_entry, cursor, kind)
 
 
 def _load_line(files: _Files, line: bytes, where: str) -> Entry:

@@ -83,18 +83,15 @@ class TableWriter:
             raise DataError(f"{self._spec.script}: no line for {key}; add one, or leave it out with scp,p:")
 
     def _append(self, key: str, buffers: list[Any]) -> None:
-        start = self._put(key.encode() + b" ")
-        for buffer in buffers:
-            self._put(buffer)
+        head = key.encode() + b" "
+        start = self._position + len(head)
+        self._archive.write(head + buffers[0])
+        self._archive.writelines(buffers[1:])
+        self._position = start + sum(memoryview(buffer).nbytes for buffer in buffers)
         if self._script:
             self._script.write(f"{key} {self._spec.archive}:{start}\n".encode())
         if self._spec.flush:
             self._archive.flush()
-
-    def _put(self, buffer: Any) -> int:
-        self._archive.write(buffer)
-        self._position += memoryview(buffer).nbytes
-        return self._position
 
     def _check_columns(self, value: Any) -> None:
         if self._kind == "matrix" and len(value):
