@@ -36,13 +36,9 @@ class Forward:
 
     @classmethod
     def load(cls, model: Path, feature_transform: Path | None = None, **options: Any) -> Forward:
-        """Read an nnet1 file, or the final.nnet and final.feature_transform of a training directory."""
-        if model.is_dir():
-            beside = model / "final.feature_transform"
-            feature_transform = feature_transform or (beside if beside.exists() else None)
-            model = model / "final.nnet"
-        transform = Nnet.read(feature_transform) if feature_transform else None
-        return cls(Nnet.read(model), transform, **options)
+        """Read the files that `model_files` names."""
+        nnet, *transform = map(Nnet.read, model_files(model, feature_transform))
+        return cls(nnet, transform[0] if transform else None, **options)
 
     def __call__(self, features: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (utterance, float32 (frames, C)) for (utterance, float32 (frames, D)), in the same order.
@@ -100,6 +96,15 @@ class Forward:
         if self.transform is not None:
             x, _ = self.transform(x)
         return torch.cat([x, x[-1:].expand(self.time_shift, -1)])
+
+
+def model_files(model: Path, feature_transform: Path | None = None) -> list[Path]:
+    """A nnet1 file, or the final.nnet of a training directory, then the feature transform given or there, if any."""
+    beside = model / "final.feature_transform"
+    if not feature_transform and beside.exists():
+        feature_transform = beside
+    nnet = model / "final.nnet" if model.is_dir() else model
+    return [nnet, feature_transform] if feature_transform else [nnet]
 
 
 def forward(

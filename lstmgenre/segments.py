@@ -17,9 +17,8 @@ import numpy as np
 
 from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output, read_json
-from lstmgenre.tables import open_table, read_map
+from lstmgenre.tables import file_of, open_table, read_map
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
-from lstmgenre.tables.streams import split_offset
 
 THRESHOLD = 0.9  # k of equation 14, section 4.2 of the paper
 
@@ -61,7 +60,7 @@ class Pooling:
         archive = source.rxfilename
         if source.script and Path(archive).is_file():
             archive = next(iter(read_map(archive).values()), "")
-        path = Path(split_offset(archive)[0]).resolve()
+        path = Path(file_of(archive)).resolve()
         recorded = path.with_suffix(".json")
         return read_json(recorded, cls.of, "pool again") if path.is_file() and recorded.is_file() else None
 

@@ -7,7 +7,6 @@ import enum
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -260,22 +259,29 @@ def run_forward(
     """
     if no_softmax and apply_log:
         raise typer.BadParameter("--no-softmax leaves no probabilities for --apply-log")
-    from lstmgenre.posteriors import forward
+    from lstmgenre.posteriors import forward, model_files
     from lstmgenre.scattering import record
     from lstmgenre.sharded import map_table
 
-    run = partial(
-        forward,
-        model=model,
-        feature_transform=feature_transform,
-        no_softmax=no_softmax,
-        apply_log=apply_log,
-        time_shift=time_shift,
-        device=_device(device, threads),
-    )
+    options = {
+        "model": model,
+        "feature_transform": feature_transform,
+        "no_softmax": no_softmax,
+        "apply_log": apply_log,
+        "time_shift": time_shift,
+        "device": _device(device, threads),
+    }
     record.check(model if model.is_dir() else model.parent, features)
     with recorded_table(context, posteriors):
-        count = map_table(run, features, posteriors, jobs=nj, engine=engine(backend, scheduler))
+        count = map_table(
+            forward,
+            options,
+            features,
+            posteriors,
+            jobs=nj,
+            engine=engine(backend, scheduler),
+            made_with=model_files(model, feature_transform),
+        )
         logger.info("ran %d utterances through %s", count, model)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,10 +44,14 @@ def pool_segments(
     """
     from lstmgenre.segments import Pooling, pool_table
     from lstmgenre.sharded import map_table
+    from lstmgenre.tables import files_of
 
-    run = partial(pool_table, threshold=threshold, fuse=fuse)
+    options = {"threshold": threshold, "fuse": fuse}
+    made_with = files_of(fuse) if fuse else ()
     with recorded_table(context, segments):
-        count = map_table(run, posteriors, segments, "vector", nj, engine(backend, scheduler))
+        count = map_table(
+            pool_table, options, posteriors, segments, "vector", nj, engine(backend, scheduler), made_with
+        )
         Pooling(threshold, fuse is not None).record(segments)
         logger.info("pooled %d tracks", count)
 

@@ -27,7 +27,6 @@ from lstmgenre.files import atomic_output
 from lstmgenre.scattering import record
 from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
 from lstmgenre.tables.encoding import encode
-from lstmgenre.tables.streams import split_offset
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +147,7 @@ def extract(
 def _is_whole(data: DataDir) -> bool:
     """Whether every utterance has its features, and they are where feats.scp says."""
     keys = set(data.utterances)
-    archives = {split_offset(entry)[0] for entry in data.feats.values()}
+    archives = {tables.file_of(entry) for entry in data.feats.values()}
     maps = (data.feats, data.utt2num_frames, data.utt2dur)
     return all(keys == content.keys() for content in maps) and all(Path(archive).exists() for archive in archives)
 

@@ -13,7 +13,7 @@ import numpy as np
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables.cursor import Cursor
 from lstmgenre.tables.decoding import read_entry, read_value
-from lstmgenre.tables.maps import numbered_lines, parse_line
+from lstmgenre.tables.maps import numbered_lines, parse_line, read_map
 from lstmgenre.tables.rules import Kind
 from lstmgenre.tables.specifiers import Rspecifier, parse_range, parse_rspecifier, split_range
 from lstmgenre.tables.streams import is_pipe, is_standard, open_file, open_input, split_offset
@@ -51,6 +51,21 @@ def open_table(rspecifier: str, kind: Kind = "matrix") -> Table:
         return _Script(spec, kind)
     entries = _entries(spec, _loaders(spec, kind), same_columns=False)
     return _SortedArchive(spec.rxfilename, entries) if spec.sorted and spec.called_sorted else _Archive(entries)
+
+
+def file_of(rxfilename: str) -> str:
+    """The file that is read under this name, without offset and range; "" for a command or standard input."""
+    name, _ = split_range(rxfilename)
+    return "" if is_pipe(name) or is_standard(name) else split_offset(name)[0]
+
+
+def files_of(rspecifier: str) -> Iterator[str]:
+    """Yield the files that a table is read from: its archive, or its list and then each that is named there, once."""
+    spec = parse_rspecifier(rspecifier)
+    yield from {file_of(spec.rxfilename)} - {""}
+    if spec.script:
+        named = read_map(spec.rxfilename, on_error=lambda _: None).values()  # who reads the table tells the error
+        yield from sorted({file_of(name) for name in named} - {""})
 
 
 Loaders = Generator[Callable[[], Entry], None, None]

@@ -1,0 +1,123 @@
+"""A table through a function in shards: the bytes of a single job, and what a failure leaves is gone on with."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstmgenre import parallel
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.sharded import map_table
+from lstmgenre.tables import TableWriter, read_map, write_map
+from tests import shards
+
+NAMES = [f"u{k}" for k in range(7)]  # in three shards: u0 u1 | u2 u3 | u4 u5 u6
+GATE = "if [ -e gate ]; then tail -c +4 u2.ark; else exit 1; fi |"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """in.scp, in which u2 cannot be read while there is no file `gate`, and a file `model`."""
+    monkeypatch.chdir(tmp_path)
+    matrices = {name: np.full((3, 2), k, np.float32) for k, name in enumerate(NAMES)}
+    for archive, names in (("in", NAMES), ("u2", ["u2"])):
+        with TableWriter(f"ark,scp:{archive}.ark,{archive}.scp") as table:
+            for name in names:
+                table.write(name, matrices[name])
+    change_line("u2", GATE)
+    Path("model").write_text("weights")
+
+
+def change_line(name, line):
+    write_map("in.scp", {**read_map("in.scp"), name: line})
+
+
+def run(jobs=3, rspecifier="scp:in.scp", **options):
+    """The names that were asked for, in order."""
+    Path("asked").write_text("")
+    # In this process, one after the other: what other engines do differently is test_parallel's.
+    how = {"jobs": jobs, "engine": parallel._here, "made_with": ["model"]}
+    map_table(shards.scaled, {"factor": 2.0, **options}, rspecifier, "ark,scp:out.ark,out.scp", **how)
+    return Path("asked").read_text().split()
+
+
+def written():
+    return Path("out.ark").read_bytes(), Path("out.scp").read_bytes()
+
+
+def kept():
+    return sorted(file.name for file in Path("out.ark.shards").glob("*.ark"))
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 99])
+def test_shards_give_the_bytes_of_a_single_job(jobs):
+    Path("gate").touch()
+    assert run(jobs=1) == NAMES
+    alone = written()
+    assert run(jobs) == NAMES
+    assert written() == alone
+    assert not Path("out.ark.shards").exists()
+
+
+def test_a_shard_that_fails_time_and_again_is_told_and_the_rest_is_kept():
+    Path("gate").touch()
+    with pytest.raises(DataError, match="job 2 of 3 failed time and again: RuntimeError: u3 is too much"):
+        run(lost="u3")
+    assert not Path("out.scp").exists()
+    assert not Path("out.ark").exists()
+    assert len(before := kept()) == 2
+    with pytest.raises(DataError, match="u3 is too much"):
+        run(lost="u3")
+    assert Path("asked").read_text().split() == ["u2", "u3"] * parallel.ATTEMPTS
+    assert kept() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (lambda: None, NAMES[2:4]),
+        (lambda: change_line("u6", read_map("in.scp")["u5"]), NAMES[2:]),
+        (lambda: change_line("u6", f"{read_map('in.scp')['u6']}[0:1]"), NAMES[2:]),
+        (lambda: os.utime("in.ark", (1, 1)), NAMES),
+        (lambda: Path("model").write_text("other weights"), NAMES),
+        (lambda: Path("model").unlink(), NAMES),
+    ],
+    ids=["nothing", "a line", "a range", "features", "the model", "no model"],
+)
+def test_the_same_command_makes_what_is_missing_and_what_was_made_from_something_else(change, again):
+    with pytest.raises(DataError, match="exit status 1"):
+        run()
+    assert len(kept()) == 2
+    change()
+    Path("gate").touch()
+    assert run() == again
+    assert not Path("out.ark.shards").exists()
+    in_shards = written()
+    assert run(jobs=1) == NAMES
+    assert written() == in_shards
+
+
+@pytest.mark.parametrize("other", [{"factor": 3.0}, {"jobs": 2}, {"rspecifier": "scp,s:in.scp"}])
+def test_another_command_makes_all(other):
+    with pytest.raises(DataError, match="exit status 1"):
+        run()
+    Path("gate").touch()
+    assert run(**other) == NAMES
+    assert not Path("out.ark.shards").exists()
+
+
+def test_parts_of_which_nothing_is_left_are_fine_but_not_all_of_them():
+    assert run(rspecifier="scp,p:in.scp", jobs=7) == [name for name in NAMES if name != "u2"]
+    for name in NAMES:
+        change_line(name, GATE)
+    with pytest.raises(DataError, match="holds nothing"):
+        run(rspecifier="scp,p:in.scp")
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize(("content", "said"), [(b"", "holds nothing"), (b"u0 \xff.ark\n", "not UTF-8")])
+def test_a_list_that_is_empty_or_damaged_is_one_line(jobs, content, said):
+    Path("in.scp").write_bytes(content)
+    with pytest.raises((DataError, FormatError), match=said):
+        run(jobs)
