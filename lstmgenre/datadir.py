@@ -6,6 +6,7 @@
     utt2genre         utterance -> genre
     genres            optional: one genre per line, the order of the classes
     feats.scp, utt2num_frames, utt2dur     what extract-scat adds
+    cmvn.scp          artist -> statistics, if Kaldi has made them: nothing here reads them, but subsets keep theirs
 
 Kaldi's rules: each file is sorted in C order, has no key twice, and has the same utterances as the others; the name of
 an utterance starts with its artist's, so that sorting by either gives one order.
@@ -50,7 +51,7 @@ class Problem(NamedTuple):
 @dataclass
 class DataDir:
     """The content of a data directory; a file that is not there is an empty dict. Utterance names are the keys of all
-    but `wav_scp`, whose keys are recordings.
+    but `wav_scp`, whose keys are recordings, and `cmvn`, whose keys are artists.
 
     `damage` is what was wrong with the files as they were read, and is gone once they are written.
     """
@@ -63,6 +64,7 @@ class DataDir:
     feats: dict[str, str] = field(default_factory=dict)
     utt2num_frames: dict[str, int] = field(default_factory=dict)
     utt2dur: dict[str, float] = field(default_factory=dict)
+    cmvn: dict[str, str] = field(default_factory=dict)
     genre_order: list[str] = field(default_factory=list)
     damage: list[Problem] = field(default_factory=list)
 
@@ -160,6 +162,8 @@ class DataDir:
             common &= getattr(self, _FILES[name][0]).keys()
         if self.segments:
             common = {utterance for utterance in common if self.segments[utterance].recording in self.wav_scp}
+        if self.cmvn and self.utt2spk:
+            common = {utterance for utterance in common if self.utt2spk.get(utterance) in self.cmvn}
         if not common:
             raise DataError(f"{self.path}: no utterance is in every file; make the directory again")
         return self.subset(common)
@@ -175,6 +179,7 @@ class DataDir:
         if self.segments:
             recordings = {self.segments[utterance].recording for utterance in keep if utterance in self.segments}
             parts["wav_scp"] = _only(self.wav_scp, recordings)
+        parts["cmvn"] = _only(self.cmvn, {self.utt2spk[utterance] for utterance in keep if utterance in self.utt2spk})
         return replace(self, **parts, damage=[])
 
     def split(self, n: int, by: str = "utterance") -> list[DataDir]:
@@ -314,7 +319,7 @@ class DataDir:
         return [
             name
             for name, (attribute, _) in _FILES.items()
-            if getattr(self, attribute) and not (name == "wav.scp" and self.segments)
+            if getattr(self, attribute) and name != "cmvn.scp" and not (name == "wav.scp" and self.segments)
         ]
 
     def _check_presence(self) -> Iterator[Problem]:
@@ -335,6 +340,12 @@ class DataDir:
             yield self._problem(f"the recording of {_some(lost)} is not in wav.scp", "segments", self._fix)
         if self.segments and (idle := self.wav_scp.keys() - {part.recording for part in self.segments.values()}):
             yield self._problem(f"no segment is of the recording {_some(idle)}", "wav.scp", self._fix)
+        if self.cmvn and self.utt2spk:
+            artists = self.spk2utt.keys()
+            if missing := artists - self.cmvn.keys():
+                yield self._problem(f"no line for the artist {_some(missing)}", "cmvn.scp", f"remove it, or {self._fix}")
+            if extra := self.cmvn.keys() - artists:
+                yield self._problem(f"{_some(extra)} is no artist of utt2spk", "cmvn.scp", self._fix)
 
     def _check_names(self) -> Iterator[Problem]:
         rename = "name utterances ARTIST-TRACK and make the directory again"
@@ -416,6 +427,7 @@ _FILES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "feats.scp": ("feats", str),
     "utt2num_frames": ("utt2num_frames", _frames),
     "utt2dur": ("utt2dur", _seconds),
+    "cmvn.scp": ("cmvn", str),
 }
 
 

@@ -304,6 +304,24 @@ def test_a_subset_has_its_part_of_every_file(data):
         data.subset(["nobody"])
 
 
+def test_the_artists_statistics_go_with_them(data):
+    data.cmvn = {artist: f"cmvn.ark:{i}" for i, artist in enumerate(data.spk2utt)}
+    data.write()
+    assert DataDir.read(data.path) == data
+    assert DataDir.read(data.path).validate() == []
+    assert data.subset(["a1-t0", "a1-t1", "a3-t2"]).cmvn == {"a1": "cmvn.ark:1", "a3": "cmvn.ark:3"}
+    parts = data.split(8, "artist")
+    assert [part.cmvn for part in parts] == [{artist: line} for artist, line in data.cmvn.items()]
+    assert combine(parts).cmvn == data.cmvn
+    (data.path / "cmvn.scp").write_text("a0 x:0\na9 x:9\n")
+    assert messages(data.path) == [
+        "cmvn.scp: no line for the artist a1 and 6 more",
+        "cmvn.scp: a9 is no artist of utt2spk",
+    ]
+    fixed = DataDir.read(data.path).fix()
+    assert (fixed.cmvn, set(fixed.utt2spk.values())) == ({"a0": "x:0"}, {"a0"})
+
+
 def test_halves_combine_to_the_whole(data):
     first, second = data.split(2)
     assert combine([second, first]) == DataDir(**{**vars(data), "path": second.path})
