@@ -17,6 +17,7 @@ from lstmgenre.cli.app import app
 from lstmgenre.errors import DataError
 from lstmgenre.scattering import record
 from tests import shards
+from tests.conftest import BIN
 from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).parents[1]
@@ -136,10 +137,28 @@ def test_a_single_job_stays_in_this_process(tmp_path):
 )
 def test_engines_that_are_not_there(data, options, status, said, monkeypatch):  # noqa: F811
     monkeypatch.setattr(parallel, "_DASK_SECONDS", 0.1)
+    monkeypatch.setenv("PATH", str(data.path))  # this machine may have a Slurm
     done = CliRunner().invoke(app, ["extract-scat", str(data.path), *options.split()])
     said_by = str(done.exception) if isinstance(done.exception, DataError) else done.stderr
     assert done.exit_code == status
     assert said in " ".join(said_by.split())
+
+
+EXTRACT = "lstmgenre extract-scat {} --bank bank/scat.json --nj 2"
+
+
+def on_dask(scheduler):
+    return f"{EXTRACT.format('data')} --backend dask --scheduler {scheduler}"
+
+
+def assert_the_same_features(tmp_path):
+    """In data, made on dask, as in here, of the same audio."""
+    for name in ("utt2num_frames", "utt2dur", "data/scat.1.ark", "data/scat.2.ark", "data/scat.json"):
+        assert (tmp_path / "data" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
+    assert (tmp_path / "data/feats.scp").read_text() == (tmp_path / "here/feats.scp").read_text().replace(
+        f"{tmp_path}/here/", f"{tmp_path}/data/"
+    )
+    assert {p.name for p in (tmp_path / "data/data").iterdir()} == {p.name for p in (tmp_path / "here/data").iterdir()}
 
 
 def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, shell, scheduler, tmp_path):  # noqa: F811
@@ -148,15 +167,34 @@ def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, sh
     data.wav_scp["a1-t4"] = f"{once}; cat {data.wav_scp['a1-t4']} |"
     data.write()
     shell("cp -r data here; touch killed")
-    command = "lstmgenre extract-scat {} --bank bank/scat.json --nj 2"
-    assert shell(command.format("here")).returncode == 0
+    assert shell(EXTRACT.format("here")).returncode == 0
     (tmp_path / "killed").unlink()
-    done = shell(f"{command.format('data')} --backend dask --scheduler {scheduler}")
+    done = shell(on_dask(scheduler))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "killed").exists()
-    for name in ("utt2num_frames", "utt2dur", "data/scat.1.ark", "data/scat.2.ark", "data/scat.json"):
-        assert (tmp_path / "data" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
-    assert (tmp_path / "data/feats.scp").read_text() == (tmp_path / "here/feats.scp").read_text().replace(
-        f"{tmp_path}/here/", f"{tmp_path}/data/"
-    )
-    assert {p.name for p in (tmp_path / "data/data").iterdir()} == {p.name for p in (tmp_path / "here/data").iterdir()}
+    assert_the_same_features(tmp_path)
+
+
+def test_ctrl_c_on_dask_is_one_line_and_the_next_run_goes_on(data, shell, scheduler, tmp_path):  # noqa: F811
+    record.write(tmp_path / "bank", SMALL)
+    wait = "touch reached; while [ -e gate ]; do sleep 0.05; done"
+    data.wav_scp["a1-t4"] = f"{wait}; cat {data.wav_scp['a1-t4']} |"
+    data.write()
+    shell("cp -r data here")
+    assert shell(EXTRACT.format("here")).returncode == 0
+    shell("rm reached; touch gate")
+    command = f"exec {BIN}/{on_dask(scheduler)}"
+    process = subprocess.Popen(command, shell=True, cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True)
+    while not (tmp_path / "reached").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    _, last = said.decode().splitlines()  # the first is of the cluster
+    assert last == f"lstmgenre: error: interrupted; to go on: {on_dask(scheduler)}"
+    assert not (tmp_path / "data/feats.scp").exists()
+    (tmp_path / "gate").unlink()  # the worker ends what it has begun, and the next run waits for it
+    done = shell(on_dask(scheduler))
+    assert done.returncode == 0, done.stderr
+    assert_the_same_features(tmp_path)
