@@ -19,7 +19,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -135,11 +135,13 @@ class Bundle:
             features = self.features(samples)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
-        track = [(name, features)]
-        vectors = pool_all(self.forward(track), self.pooling.threshold, dict(track) if self.pooling.fuse else None)
+        # One pass serves both: what the SVM pools is as late as it was in training, the timeline is not.
+        ahead = np.repeat(features[-1:], self.delay, axis=0)
+        ((_, posteriors),) = self.forward([(name, np.concatenate([features, ahead]))])
+        fused = {name: features} if self.pooling.fuse else None
+        vectors = pool_all([(name, posteriors[: len(features)])], self.pooling.threshold, fused)
         scores = self.svm.scores(dict(vectors))[name]
-        ((_, in_time),) = replace(self.forward, time_shift=self.delay)(track)
-        timeline = self._timeline(in_time, len(samples) / config.sample_rate)
+        timeline = self._timeline(posteriors[self.delay :], len(samples) / config.sample_rate)
         return Prediction(max(scores, key=scores.__getitem__), scores, timeline)
 
     def _timeline(self, posteriors: np.ndarray, duration: float) -> list[Span]:
