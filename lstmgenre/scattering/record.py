@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from lstmgenre.errors import DataError, FormatError, ModelError
-from lstmgenre.files import atomic_output
+from lstmgenre.errors import ModelError
+from lstmgenre.files import atomic_output, read_json
 from lstmgenre.scattering.features import FeatureConfig
 from lstmgenre.tables import read_map
 
@@ -27,13 +28,11 @@ def read(directory: Path) -> tuple[FeatureConfig, str | None] | None:
 
 def read_file(path: Path) -> tuple[FeatureConfig, str | None]:
     """As `read`, of a file that has to be there. Raises DataError if it is not, FormatError if it is no record."""
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        return FeatureConfig.from_json(json.dumps(fields["config"])), fields.get("made_from")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, FormatError) as error:
-        raise FormatError(f"{path}: not a record of extract-scat ({error}): extract the features again") from error
+    return read_json(path, _parse, "give the scat.json of features that extract-scat made, or extract them again")
+
+
+def _parse(fields: Any) -> tuple[FeatureConfig, str | None]:
+    return FeatureConfig.from_json(json.dumps(fields["config"])), fields.get("made_from")
 
 
 def of_features(rspecifier: str) -> FeatureConfig | None:

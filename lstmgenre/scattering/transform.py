@@ -42,7 +42,7 @@ class Scattering:
         self.margin = math.ceil(MARGIN * max(bank.memory for bank in banks) / hop)  # in hops
         self.rows = sum(len(bank.paths) for bank in banks)
         self._plan = Plan(banks, hop)
-        self._resize(0)
+        self._arrays: kernel.Arrays | None = None  # kept from track to track, for the longest stretch so far
 
     def __call__(self, samples: Signal) -> Iterator[FloatArray]:
         """The frames of a track, as float32 blocks (rows, frames) that follow one another.
@@ -53,18 +53,16 @@ class Scattering:
         frames = 1 + (len(samples) - 1) // self.hop
         most = max(STRETCH // self.hop, LEAST * self.margin) - 2 * self.margin
         new = math.ceil(frames / math.ceil(frames / most))
-        if new + 2 * self.margin > self._arrays.hops:
-            self._resize(new + 2 * self.margin)
+        hops = new + 2 * self.margin
+        if self._arrays is None or hops > self._arrays.hops:
+            self._arrays = kernel.Arrays(self._plan, self.rows, hops)
+            self._workers = kernel.workers(self._plan, self._arrays)
         for first in range(0, frames, new):
-            yield self._stretch(samples, first, min(new, frames - first))
+            yield self._stretch(self._arrays, samples, first, min(new, frames - first))
 
-    def _resize(self, hops: int) -> None:
-        self._arrays = kernel.Arrays(self._plan, self.rows, hops)
-        self._workers = kernel.workers(self._plan, self._arrays)
-
-    def _stretch(self, samples: Signal, first: int, frames: int) -> FloatArray:
+    def _stretch(self, arrays: kernel.Arrays, samples: Signal, first: int, frames: int) -> FloatArray:
         """Frames `first` to `first + frames - 1` of a track, (rows, frames)."""
-        plan, arrays = self._plan, self._arrays
+        plan = self._plan
         hops = frames + 2 * self.margin
         arrays.frames[:] = 0
         for stream in plan.streams:
