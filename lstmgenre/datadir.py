@@ -343,7 +343,8 @@ class DataDir:
         if self.cmvn and self.utt2spk:
             artists = self.spk2utt.keys()
             if missing := artists - self.cmvn.keys():
-                yield self._problem(f"no line for the artist {_some(missing)}", "cmvn.scp", f"remove it, or {self._fix}")
+                remedy = f"remove the file, or {self._fix}"
+                yield self._problem(f"no line for the artist {_some(missing)}", "cmvn.scp", remedy)
             if extra := self.cmvn.keys() - artists:
                 yield self._problem(f"{_some(extra)} is no artist of utt2spk", "cmvn.scp", self._fix)
 

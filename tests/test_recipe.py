@@ -224,8 +224,12 @@ def test_artists_apart_cross_fitted_and_selected(folders, shell, tmp_path):
         assert model["c"] == c
     recorded = json.loads((exp / "train/log/lseg_cf2.json").read_text())
     assert recorded["options"]["posteriors"] == f"scp:{exp}/train/post_cf2.scp"
-    # What these options have left is no part of a run without them.
+    # What these options have left is no part of a run without them, nor is what another network has made.
+    (exp / "final.nnet").touch()
+    trained = (exp / "final.nnet").stat().st_mtime_ns
     assert shell(f"{run} --split artist --stage 4").returncode == 0
+    for made in ("train/post.scp", "test/post.scp", "train/lseg.scp", "test/fseg.scp", "lseg/svm.json"):
+        assert (exp / made).stat().st_mtime_ns > trained, made
     assert set(json.loads((exp / "test/score.json").read_text())["tracks"]) == {"majority vote", "lseg", "fseg"}
     for name in ("majority", "scat_svm", "mfcc_svm"):
         assert set(json.loads((exp.parent / name / "test/score.json").read_text())["tracks"]) == {name}

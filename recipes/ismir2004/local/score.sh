@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# From a network to its scores: local/score.sh CONFIG "SYSTEM..." DATA EXP_DIR COMMAND runs it over train, test and, where
-# there is one, evaluation; of an LSTM (COMMAND train-lstm) trains the segment classifiers; and writes
-# EXP_DIR/{test,evaluation}/score.json. Posteriors, vectors and SVMs that are there are kept.
+# From a network to its scores: local/score.sh CONFIG "SYSTEM..." DATA EXP_DIR COMMAND runs it over test and, where there is
+# one, evaluation; of an LSTM (COMMAND train-lstm) over train, too, and trains the segment classifiers; and writes
+# EXP_DIR/{test,evaluation}/score.json. Posteriors, vectors and SVMs are kept that are newer than what they are made from.
 set -euo pipefail
 config=$1 data=$3 exp=$4
-systems=()
+systems=() tests=(test)
 [ "$5" != train-lstm ] || read -ra systems <<<"$2"
-tests=(test)
 [ ! -d "$data/evaluation" ] || tests+=(evaluation)
-for part in train "${tests[@]}"; do
+for part in ${systems:+train} "${tests[@]}"; do
   post=$exp/$part/post
-  [ -s "$post.scp" ] || lstmgenre forward "$exp" "scp:$data/$part/feats.scp" "ark,scp:$post.ark,$post.scp"
+  [ "$post.scp" -nt "$exp/final.nnet" ] || lstmgenre forward "$exp" "scp:$data/$part/feats.scp" "ark,scp:$post.ark,$post.scp"
 done
 for system in "${systems[@]}"; do
   "$(dirname "$0")/segments.sh" "$config" "$data" "$exp" "$system" train "${tests[@]}"
