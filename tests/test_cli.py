@@ -274,6 +274,11 @@ def test_score_writes_what_it_would_print(work, model, command):
         "train-svm data/train ark:x svm --c inf",
         "train-svm data/train ark:x svm --c nan",
         "pool-segments ark:x ark:y --threshold nan",
+        "train-dnn data/train exp/a --learn-rate inf",
+        "train-dnn data/train exp/a --l2-penalty inf",
+        "train-lstm data/train exp/a --clip-gradient inf",
+        "train-lstm data/train exp/a --param-scale inf",
+        "train-lstm data/train exp/a --end-halving-impr nan",
     ],
 )
 def test_numbers_that_are_not_finite_are_usage_errors(work, command, line):

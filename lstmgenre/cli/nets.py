@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -41,14 +42,20 @@ class Format(enum.StrEnum):
     head = "head"
 
 
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
+
+
 DataArgument = Annotated[Path, typer.Argument(metavar="DATA_DIR")]
 ExpArgument = Annotated[Path, typer.Argument(metavar="EXP_DIR")]
 CvDir = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Cross-validation set. Default: 10 % held out, by artist.")
 ]
-LearnRate = Annotated[float, typer.Option(min=0, help="Of gradients summed over a minibatch.")]
+LearnRate = Annotated[float, typer.Option(min=0, callback=_finite, help="Of gradients summed over a minibatch.")]
 Momentum = Annotated[float, typer.Option(min=0, max=1)]
-Penalty = Annotated[float, typer.Option(min=0)]
+Penalty = Annotated[float, typer.Option(min=0, callback=_finite)]
 SchedulerOption = Annotated[
     Scheduler, typer.Option(help="newbob: by the loss on the held-out set. decay: by the epoch.")
 ]
@@ -56,8 +63,10 @@ MaxIters = Annotated[int, typer.Option(min=1, help="Epochs at most.")]
 HalvingFactor = Annotated[float, typer.Option(min=0, max=1, help="What the learning rate is multiplied with.")]
 KeepLrIters = Annotated[int, typer.Option(min=0, help="newbob: epochs at the first learning rate, all accepted.")]
 MinIters = Annotated[int, typer.Option(min=0, help="newbob: epochs at least, all accepted.")]
-StartHalving = Annotated[float, typer.Option(help="newbob: below this relative gain, the learning rate falls.")]
-EndHalving = Annotated[float, typer.Option(help="newbob: below this relative gain, training ends.")]
+StartHalving = Annotated[
+    float, typer.Option(callback=_finite, help="newbob: below this relative gain, the learning rate falls.")
+]
+EndHalving = Annotated[float, typer.Option(callback=_finite, help="newbob: below this relative gain, training ends.")]
 Seed = Annotated[int, typer.Option(help="Of the initial weights, the held-out set and the shuffling.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 Threads = Annotated[int, typer.Option(min=0, help="Computing threads; 0: as many as there are cores.")]
@@ -118,8 +127,12 @@ def train_lstm(
     num_streams: Annotated[int, typer.Option(min=1, help="Utterances side by side, on all ranks together.")] = 4,
     batch_size: Annotated[int, typer.Option(min=1, help="Frames of truncated back-propagation through time.")] = 20,
     targets_delay: Annotated[int, typer.Option(min=0, help="Frames that the net sees ahead of its label.")] = 5,
-    param_scale: Annotated[float, typer.Option(min=0, help="Initial LSTM weights are uniform in +-this.")] = 0.01,
-    clip_gradient: Annotated[float, typer.Option(min=0, help="Bound on each element of an update; 0 is off.")] = 5.0,
+    param_scale: Annotated[
+        float, typer.Option(min=0, callback=_finite, help="Initial LSTM weights are uniform in +-this.")
+    ] = 0.01,
+    clip_gradient: Annotated[
+        float, typer.Option(min=0, callback=_finite, help="Bound on each element of an update; 0 is off.")
+    ] = 5.0,
     scheduler: SchedulerOption = Scheduler.newbob,
     max_iters: MaxIters = 20,
     halving_factor: HalvingFactor = 0.5,
