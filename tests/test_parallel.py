@@ -151,6 +151,15 @@ def on_dask(scheduler):
     return f"{EXTRACT.format('data')} --backend dask --scheduler {scheduler}"
 
 
+def extract_here(data, shell, first):  # noqa: F811
+    """Extract in here, on this machine, and not in data; a shell runs `first` before it reads one of the tracks."""
+    record.write(data.path.parent / "bank", SMALL)
+    data.wav_scp["a1-t4"] = f"{first}; cat {data.wav_scp['a1-t4']} |"
+    data.write()
+    done = shell(f"cp -r data here && {EXTRACT.format('here')}")
+    assert done.returncode == 0, done.stderr
+
+
 def assert_the_same_features(tmp_path):
     """In data, made on dask, as in here, of the same audio."""
     for name in ("utt2num_frames", "utt2dur", "data/scat.1.ark", "data/scat.2.ark", "data/scat.json"):
@@ -162,12 +171,8 @@ def assert_the_same_features(tmp_path):
 
 
 def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, shell, scheduler, tmp_path):  # noqa: F811
-    record.write(tmp_path / "bank", SMALL)
-    once = "[ -e killed ] || { touch killed; kill -9 $PPID; }"
-    data.wav_scp["a1-t4"] = f"{once}; cat {data.wav_scp['a1-t4']} |"
-    data.write()
-    shell("cp -r data here; touch killed")
-    assert shell(EXTRACT.format("here")).returncode == 0
+    (tmp_path / "killed").touch()
+    extract_here(data, shell, "[ -e killed ] || { touch killed; kill -9 $PPID; }")
     (tmp_path / "killed").unlink()
     done = shell(on_dask(scheduler))
     assert done.returncode == 0, done.stderr
@@ -176,12 +181,7 @@ def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, sh
 
 
 def test_ctrl_c_on_dask_is_one_line_and_the_next_run_goes_on(data, shell, scheduler, tmp_path):  # noqa: F811
-    record.write(tmp_path / "bank", SMALL)
-    wait = "touch reached; while [ -e gate ]; do sleep 0.05; done"
-    data.wav_scp["a1-t4"] = f"{wait}; cat {data.wav_scp['a1-t4']} |"
-    data.write()
-    shell("cp -r data here")
-    assert shell(EXTRACT.format("here")).returncode == 0
+    extract_here(data, shell, "touch reached; while [ -e gate ]; do sleep 0.05; done")
     shell("rm reached; touch gate")
     command = f"exec {BIN}/{on_dask(scheduler)}"
     process = subprocess.Popen(command, shell=True, cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True)
