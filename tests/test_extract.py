@@ -165,15 +165,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, finis
     (data.path / "feats.scp").unlink()
 
     killed = start(data, 0.3)
-    journal = data.path / "data" / "scat.1.journal"
+    journal, part = data.path / "data" / "scat.1.journal", data.path / "data" / "scat.1.ark.part"
     deadline = time.monotonic() + 60
-    while not journal.exists() or extract.count_done(data) < finished:
+    while not (journal.exists() and part.exists()) or extract.count_done(data) < finished:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert not (data.path / "feats.scp").exists()
-    part = data.path / "data" / "scat.1.ark.part"
     part.write_bytes(part.read_bytes() + b"half an entry")
     journal.write_text(journal.read_text() + '{"utterance": "a2')
     kept = {json.loads(line)["utterance"] for line in journal.read_text().splitlines()[1:-1]}
@@ -183,6 +182,35 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, finis
     log = (data.path / "log" / "extract_scat.1.log").read_text()
     assert len(kept) >= finished
     assert not any(f"{name}:" in log for name in kept)  # what was finished is not done again
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_a_run_goes_on_with_another_number_of_jobs(data, tmp_path, jobs):
+    extract.extract(data, SMALL, jobs=3)
+    files = ["feats.scp", "utt2num_frames", "utt2dur", *(f"data/scat.{k}.ark" for k in (1, 2, 3))]
+    expected = {name: (data.path / name).read_bytes() for name in files}
+    good = (tmp_path / "t4.wav").read_bytes()
+    shutil.rmtree(data.path / "data")
+    (tmp_path / "t4.wav").write_bytes(b"not audio")  # the last of its shard fails, and so the run
+    with pytest.raises(DataError, match="1 of 6 utterances failed"):
+        extract.extract(data, SMALL, jobs=3)
+    (tmp_path / "t4.wav").write_bytes(good)
+    extract.extract(data, SMALL, jobs=jobs)
+    assert {name: (data.path / name).read_bytes() for name in files} == expected
+    logs = "".join(log.read_text() for log in (data.path / "log").glob("extract_scat.*.log"))
+    assert [name for name in data.utterances if f"{name}: " in logs] == ["a1-t4"]
+    assert {path.name for path in (data.path / "data").iterdir()} == {
+        *(f"scat.{k}.ark" for k in (1, 2, 3)),
+        "scat.json",
+        "scat_paths.txt",
+    }
+
+
+def test_archives_of_more_jobs_do_not_stay(data):
+    extract.extract(data, SMALL, jobs=3)
+    extract.extract(DataDir.read(data.path), replace(SMALL, quantise=True), jobs=2)
+    assert sorted(path.name for path in (data.path / "data").glob("*.ark")) == ["scat.1.ark", "scat.2.ark"]
+    assert sorted(features_of(data)) == data.utterances
 
 
 def test_features_of_another_bank_are_refused(data, tmp_path):

@@ -24,7 +24,8 @@ def extract_scat(
     data_dir: Annotated[Path | None, typer.Argument(metavar="DATA_DIR")] = None,
     config: Config = None,
     nj: Annotated[
-        int, typer.Option("--nj", min=1, help="Parallel jobs, an archive each; another number starts over.")
+        int,
+        typer.Option("--nj", min=1, help="Parallel jobs, an archive each; a run that was begun keeps its archives."),
     ] = 1,
     backend: BackendOption = Backend.loky,
     scheduler: Address = None,

@@ -4,7 +4,8 @@ DATA/data holds the archives scat.JOB.ark with scat.json (what made them, see re
 each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and utt2dur when all is done.
 
 A job writes its archive under a `.part` name with a journal beside it, a line per finished utterance. A job that was
-killed goes on where its journal ends, so a run that is started again redoes nothing and ends with the same bytes.
+killed goes on where its journal ends, so a run that is started again redoes nothing and ends with the same bytes, be it
+with another number of processes: the archives stay those that were begun.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -52,6 +54,7 @@ class Shard:
     excerpts: tuple[Excerpt, ...]
     config: FeatureConfig
     compress: bool
+    of: int  # shards
 
     @property
     def part(self) -> Path:
@@ -99,9 +102,10 @@ def extract(
 ) -> Extraction:
     """Extract the features of every utterance of `data` and write feats.scp, utt2num_frames and utt2dur.
 
-    There is an archive for each of `jobs` jobs, wherever `engine` runs them. Nothing is done where all is already there
-    from the same audio entries and configuration. An utterance that cannot be read is reported and left out. Raises
-    DataError if that befalls more than 5 % of them.
+    `jobs` are run at a time, wherever `engine` has them run. There are as many archives, or as many as a run that did
+    not come to its end had begun. Nothing is done where all is already there from the same audio entries and
+    configuration. An utterance that cannot be read is reported and left out. Raises DataError if that befalls more
+    than 5 % of them.
     """
     excerpts = tuple(Excerpt(utterance, *data.recording_of(utterance)) for utterance in data.utterances)
     if not excerpts:
@@ -115,10 +119,8 @@ def extract(
     # From here on archives are replaced, and an old feats.scp would point into them.
     (data.path / "feats.scp").unlink(missing_ok=True)
     archives.mkdir(parents=True, exist_ok=True)
-    shards = [
-        Shard((archives / f"scat.{k + 1}.ark").absolute(), excerpts[k::jobs], config, compress)
-        for k in range(min(jobs, len(excerpts)))
-    ]
+    shards = _divide(excerpts, archives.absolute(), config, compress, jobs)
+    _remove_others(archives, shards)
     failed: dict[str, str] = {}
     log = str(data.path / "log" / "extract_scat.JOB.log")
     for failures in parallel.run(extract_shard, shards, jobs, log, engine):
@@ -142,6 +144,37 @@ def extract(
             shard.journal.unlink()
         shard.lock.unlink()
     return Extraction(len(entries), failed)
+
+
+def _divide(
+    excerpts: tuple[Excerpt, ...], archives: Path, config: FeatureConfig, compress: bool, jobs: int
+) -> list[Shard]:
+    """The shards of a run that was begun, if one of them has something to go on with; else one for each job."""
+    for count in (_begun(archives), jobs):
+        shards = [
+            Shard(archives / f"scat.{k + 1}.ark", excerpts[k::count], config, compress, count)
+            for k in range(min(count, len(excerpts)))
+        ]
+        if count != jobs and any(read_journal(shard) for shard in shards):
+            logger.info("%s: going on with the %d archives that were begun", archives, count)
+            break
+    return shards
+
+
+def _begun(archives: Path) -> int:
+    """How many shards the run had of which there are journals; 0 where there are none."""
+    for journal in archives.glob("scat.*.journal"):
+        with suppress(ValueError, TypeError, KeyError):  # a power cut may leave anything
+            return int(json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])["shards"])
+    return 0
+
+
+def _remove_others(archives: Path, shards: list[Shard]) -> None:
+    """Remove the archives of more jobs, which nothing will name any more."""
+    own = {path for shard in shards for path in (shard.archive, shard.part, shard.journal, shard.lock)}
+    for path in archives.absolute().glob("scat.*"):
+        if path not in own and re.fullmatch(r"scat\.\d+\.(ark|ark\.part|journal|lock)", path.name):
+            path.unlink()
 
 
 def _is_whole(data: DataDir) -> bool:
@@ -174,7 +207,7 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
     failed: dict[str, str] = {}
     logger.info("%d of %d utterances are done already", len(finished), len(shard.excerpts))
     with atomic_output(shard.journal) as stream:  # less a last line that a kill cut short
-        for line in ({"made_from": shard.made_from}, *map(vars, entries)):
+        for line in ({"made_from": shard.made_from, "shards": shard.of}, *map(vars, entries)):
             stream.write(json.dumps(line) + "\n")
     with open(shard.part, "ab") as archive, open(shard.journal, "a", encoding="utf-8") as journal:
         archive.truncate(entries[-1].end if entries else 0)
