@@ -582,9 +582,19 @@ def test_a_malformed_name_is_bad_usage_and_one_line(here):
         assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done.stderr
 
 
-@pytest.mark.parametrize("wspecifier", ["ark,scp:-,x.scp", "ark,scp:| cat,x.scp", "ark,scp:x,./x", "ark,scp:x,."])
+@pytest.mark.parametrize(
+    "wspecifier",
+    [
+        "ark,scp:-,x.scp",
+        "ark,scp:| cat,x.scp",
+        "ark,scp:x,./x",
+        "ark,scp:x,.",
+        "ark,scp:a\nb.ark,x.scp",
+        "ark,scp:\udcff.ark,x.scp",
+    ],
+)
 def test_an_scp_needs_an_archive_of_its_own(here, wspecifier):
-    with pytest.raises(UsageError, match=r"scp needs|directory"):
+    with pytest.raises(UsageError, match=r"scp needs|directory|cannot stand"):
         TableWriter(wspecifier)
 
 
@@ -616,6 +626,11 @@ def test_a_sorted_archive_is_read_as_it_is_asked(feats):
             table["u0"]
         with pytest.raises(DataError, match="cs"):
             list(table)
+
+
+def test_no_key_comes_after_the_end_of_a_sorted_archive(feats):
+    with open_table("ark,s,cs:feats.ark") as table, pytest.raises(KeyError):
+        table["\U0010ffff\U0010ffff"]
 
 
 def test_random_access_over_several_archives(feats):
@@ -789,6 +804,21 @@ def test_standard_input_and_output(feats, name):
     assert (copy.returncode, copy.stdout) == (0, whole), copy.stderr
     copy = python(COPY.format(out="ark:/dev/stdout", source="scp:-"), input=Path("feats.scp").read_bytes())
     assert (copy.returncode, copy.stdout) == (0, whole), copy.stderr
+
+
+def test_a_standard_input_that_does_not_wait_is_made_to(here):
+    code = "from lstmgenre.tables import read_table; print(*[key for key, _ in read_table('ark:-', 'vector')])"
+    save("ark:a.ark", {f"u{k}": np.zeros(3, np.float32) for k in range(4)}, "vector")
+    content = Path("a.ark").read_bytes()
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=ours, stdout=subprocess.PIPE) as reader:
+        os.write(theirs, content[: len(content) // 2])
+        time.sleep(1)
+        os.write(theirs, content[len(content) // 2 :])
+        os.close(theirs)
+        assert reader.stdout.read() == b"u0 u1 u2 u3\n"
+    os.close(ours)
 
 
 def test_a_closed_standard_output_is_a_broken_pipe(here):
@@ -984,6 +1014,20 @@ def test_a_linked_archive_is_written_where_the_link_points(here):
     save("ark:feats.ark", {"a": np.zeros((1, 1))})
     assert Path("feats.ark").is_symlink()
     assert Path("disk/feats.ark").stat().st_size > 0
+
+
+def test_an_scp_is_written_where_its_link_points_and_a_pipe_stays_one(here):
+    Path("store").mkdir()
+    Path("linked.scp").symlink_to("store/real.scp")
+    for number in (1, 2):
+        save("ark,scp:a.ark,linked.scp", {f"u{number}": np.zeros(3, np.float32)}, "vector")
+        assert Path("linked.scp").is_symlink()
+        assert list(load("scp:linked.scp", "vector")) == [f"u{number}"]
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        save("ark,scp:a.ark,pipe", {"u": np.zeros(3, np.float32)}, "vector")
+        assert reader.stdout.read() == b"u a.ark:2\n"
+    assert Path("pipe").is_fifo()
 
 
 def test_memory_does_not_grow_with_the_number_of_utterances(here):

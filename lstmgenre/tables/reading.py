@@ -13,7 +13,7 @@ import numpy as np
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables.cursor import Cursor
 from lstmgenre.tables.decoding import read_entry, read_value
-from lstmgenre.tables.maps import numbered_lines, parse_line, read_map
+from lstmgenre.tables.maps import numbered_lines, parse_line
 from lstmgenre.tables.rules import Kind
 from lstmgenre.tables.specifiers import Rspecifier, parse_range, parse_rspecifier, split_range
 from lstmgenre.tables.streams import is_pipe, is_standard, open_file, open_input, split_offset
@@ -21,8 +21,6 @@ from lstmgenre.tables.streams import is_pipe, is_standard, open_file, open_input
 log = logging.getLogger(__name__)
 
 Entry = tuple[str, Any]
-
-_LAST_KEY = "\U0010ffff"  # after every key that can be
 
 
 def read_table(rspecifier: str, kind: Kind = "matrix") -> Iterator[Entry]:
@@ -53,6 +51,11 @@ def open_table(rspecifier: str, kind: Kind = "matrix") -> Table:
     return _SortedArchive(spec.rxfilename, entries) if spec.sorted and spec.called_sorted else _Archive(entries)
 
 
+def read_script(rspecifier: str) -> Iterator[tuple[str, str]]:
+    """Yield (key, rxfilename) of the list of an scp:, checked as by `read_table`, without a look at what it names."""
+    return _names(parse_rspecifier(rspecifier))
+
+
 def file_of(rxfilename: str) -> str:
     """The file that is read under this name, without offset and range; "" for a command or standard input."""
     name, _ = split_range(rxfilename)
@@ -60,12 +63,11 @@ def file_of(rxfilename: str) -> str:
 
 
 def files_of(rspecifier: str) -> Iterator[str]:
-    """Yield the files that a table is read from: its archive, or its list and then each that is named there, once."""
+    """Yield where a table is read from, each file once: an archive, or a list and all it names. As `file_of` tells."""
     spec = parse_rspecifier(rspecifier)
-    yield from {file_of(spec.rxfilename)} - {""}
+    yield file_of(spec.rxfilename)
     if spec.script:
-        named = read_map(spec.rxfilename, on_error=lambda _: None).values()  # who reads the table tells the error
-        yield from sorted({file_of(name) for name in named} - {""})
+        yield from sorted({file_of(name) for _, name in _names(spec)})
 
 
 Loaders = Generator[Callable[[], Entry], None, None]
@@ -87,6 +89,11 @@ def _entries(spec: Rspecifier, loaders: Loaders, same_columns: bool) -> Generato
                 return
         else:
             yield key, value
+
+
+def _names(spec: Rspecifier) -> Iterator[tuple[str, str]]:
+    lines = (partial(parse_line, line, where) for where, line in numbered_lines(spec.rxfilename))
+    return _entries(spec, lines, same_columns=False)
 
 
 class Table(Mapping[str, Any]):
@@ -119,17 +126,17 @@ class _SortedArchive(Table):
     def __init__(self, name: str, entries: Generator[Entry, None, None]) -> None:
         self._name, self._entries = name, entries
         self._asked = ""
-        self._key, self._value = "", None
+        self._entry: Entry | None = ("", None)  # None after the last
 
     def __getitem__(self, key: str) -> Any:
         if key < self._asked:
             raise self._unordered(f"{key} is asked for after {self._asked}")
         self._asked = key
-        while self._key < key:
-            self._key, self._value = next(self._entries, (_LAST_KEY, None))
-        if self._key != key:
+        while self._entry and self._entry[0] < key:
+            self._entry = next(self._entries, None)
+        if not self._entry or self._entry[0] != key:
             raise KeyError(key)
-        return self._value
+        return self._entry[1]
 
     def __iter__(self) -> Iterator[str]:
         raise self._unordered("all of it is asked for")
@@ -148,8 +155,7 @@ class _Script(Table):
     def __init__(self, spec: Rspecifier, kind: Kind) -> None:
         self._permissive = spec.permissive
         self._files = _Files(kind)
-        lines = (partial(parse_line, line, where) for where, line in numbered_lines(spec.rxfilename))
-        self._names: dict[str, str] = dict(_entries(spec, lines, same_columns=False))
+        self._names = dict(_names(spec))
 
     def __getitem__(self, key: str) -> Any:
         try:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -57,6 +57,8 @@ def open_input(rxfilename: str) -> AbstractContextManager[BinaryIO]:
     if is_standard(rxfilename):
         if sys.stdin is None:
             raise DataError("'-': standard input is closed: give a file, or pipe something in")
+        with suppress(OSError, ValueError):  # it is no file in a test
+            os.set_blocking(sys.stdin.fileno(), True)  # else a writer that is slow would seem to be done
         return nullcontext(sys.stdin.buffer)
     return open_file(*split_offset(rxfilename))
 
