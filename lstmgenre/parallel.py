@@ -17,7 +17,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -87,15 +87,24 @@ def _end_with(starter: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
     def watch() -> None:
-        with suppress(ProcessLookupError):
-            while True:
-                os.kill(starter, 0)
-                time.sleep(0.2)
+        while not _has_ended(starter):
+            time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGTERM)  # time to end the commands that it reads from
         time.sleep(1)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _has_ended(process: int) -> bool:
+    """Also if nobody has asked for its exit status yet."""
+    try:
+        os.kill(process, 0)
+        return Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][0] == "Z"
+    except ProcessLookupError:
+        return True
+    except OSError:  # no /proc here
+        return False
 
 
 @contextmanager
@@ -189,7 +198,8 @@ def run(
     if jobs == 1 and engine is loky:
         engine = _here
     task = partial(_run_shard, function, os.getcwd(), os.environ.get(NO_PIPES, ""))
-    logs = [log.replace("JOB", str(k + 1)) for k in range(len(shards))]
+    folder, name = os.path.split(log)
+    logs = [os.path.join(folder, name.replace("JOB", str(k + 1))) for k in range(len(shards))]
     results: dict[int, Result] = {}
     failures: Counter[int] = Counter()
     given_up: list[str] = []

@@ -121,6 +121,24 @@ def test_workers_of_this_machine_never_see_ctrl_c(shell):
     assert int(blocked, 16) >> signal.SIGINT - 1 & 1
 
 
+def test_workers_end_with_a_starter_that_nobody_waits_for(tmp_path):
+    starter = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert not parallel._has_ended(starter.pid)
+    starter.kill()
+    while (
+        os.waitid(os.P_PID, starter.pid, os.WEXITED | os.WNOWAIT) is None
+    ):  # a zombie: it has ended and is still there
+        time.sleep(0.01)
+    assert parallel._has_ended(starter.pid)
+    starter.communicate()
+    assert parallel._has_ended(starter.pid)
+
+
+def test_a_log_is_named_by_its_job_and_its_folder_by_nothing(tmp_path):
+    assert parallel.run(shards.square, [2], 1, str(tmp_path / "JOBS" / "x.JOB.log")) == [4]
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.log")] == ["JOBS/x.1.log"]
+
+
 def test_a_single_job_stays_in_this_process(tmp_path):
     assert parallel.run(shards.who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
 
