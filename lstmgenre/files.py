@@ -73,6 +73,31 @@ def _remove_dead(target: Path) -> None:
             temporary.unlink()
 
 
+@contextmanager
+def exclusive(directory: Path) -> Iterator[Path]:
+    """Be the one run that writes in a directory, which is made if need be. Raises DataError where another one does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks for directories
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DataError(f"{directory}: another run writes here: wait for its end, or stop it") from error
+        yield directory
+    finally:
+        os.close(descriptor)
+
+
+def state_of(path: str | os.PathLike[str]) -> list[Any]:
+    """What tells whether a file was written again: name, size, time; its name alone where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return [os.fspath(path)]
+    return [os.fspath(path), status.st_size, status.st_mtime_ns]
+
+
 def _umask() -> int:
     # mkstemp makes files private; what a pipeline leaves behind should follow the user's umask like any other file.
     mask = os.umask(0)

@@ -15,6 +15,7 @@ import soundfile
 from lstmgenre import audio
 from lstmgenre.datadir import DataDir, Segment
 from lstmgenre.errors import DataError, FormatError, ModelError
+from lstmgenre.files import exclusive
 from lstmgenre.scattering import extract, record
 from lstmgenre.scattering.features import BankConfig, FeatureConfig, ScatteringFeatures
 from lstmgenre.tables import read_table
@@ -204,6 +205,31 @@ def test_a_run_goes_on_with_another_number_of_jobs(data, tmp_path, jobs):
         "scat.json",
         "scat_paths.txt",
     }
+
+
+def test_a_recording_that_was_replaced_is_read_again_and_what_came_before_it_is_kept(data, tmp_path):
+    (tmp_path / "t4.wav").write_bytes(b"not audio")
+    with pytest.raises(DataError, match="1 of 6 utterances failed"):
+        extract.extract(data, SMALL)
+    for track in ("t2.wav", "t4.wav"):
+        soundfile.write(tmp_path / track, np.ones(8000) * 0.1, 8000)
+    extract.extract(data, SMALL)
+    log = (data.path / "log" / "extract_scat.1.log").read_text()
+    assert [name for name in data.utterances if f"{name}: " in log] == ["a1-t4", "a2-t2", "a2-t5"]
+    fresh = ScatteringFeatures(SMALL)(audio.load(data.wav_scp["a2-t2"], sample_rate=4000))
+    np.testing.assert_array_equal(features_of(data)["a2-t2"], fresh)
+    soundfile.write(tmp_path / "t0.wav", np.ones(8000) * 0.1, 8000)  # all was done
+    extract.extract(DataDir.read(data.path), SMALL)
+    np.testing.assert_array_equal(features_of(data)["a0-t0"], fresh)
+
+
+def test_one_run_at_a_time_extracts_and_the_next_finds_all_done(data):
+    with exclusive(data.path / "data"), pytest.raises(DataError, match="another run writes here"):
+        extract.extract(data, SMALL)
+    extract.extract(data, SMALL)
+    made = (data.path / "data" / "scat.1.ark").stat().st_mtime_ns
+    extract.extract(data, SMALL)  # this was read before the other run had ended
+    assert (data.path / "data" / "scat.1.ark").stat().st_mtime_ns == made
 
 
 def test_archives_of_more_jobs_do_not_stay(data):

@@ -11,21 +11,22 @@ with another number of processes: the archives stay those that were begun.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from lstmgenre import audio, parallel, tables
+from lstmgenre import audio, files, parallel, tables
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_output
 from lstmgenre.scattering import record
 from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
 from lstmgenre.tables.encoding import encode
@@ -38,12 +39,16 @@ PATHS_NAME = "scat_paths.txt"
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Where one utterance's samples are: a recording, or its part from `start` to `end` in seconds."""
+    """Where one utterance's samples are: a recording, or its part from `start` to `end` in seconds.
+
+    `state` is files.state_of the recording, or the command that it comes from.
+    """
 
     utterance: str
     rxfilename: str
     start: float | None
     end: float | None
+    state: list[Any]
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,21 @@ class Shard:
 
     @property
     def made_from(self) -> str:
-        return _fingerprint(self.config, self.compress, self.excerpts)
+        """Without the states of the recordings: one that was mended must not cost all others."""
+        return _fingerprint(self.config, self.compress, [replace(excerpt, state=[]) for excerpt in self.excerpts])
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished utterance in an archive, as the journal has it: offsets in bytes, duration in seconds."""
+    """A finished utterance in an archive, as the journal has it: offsets in bytes, duration in seconds; of its
+    recording, the state."""
 
     utterance: str
     offset: int
     end: int
     frames: int
     duration: float
+    state: list[Any]
 
 
 @dataclass(frozen=True)
@@ -103,22 +111,35 @@ def extract(
     """Extract the features of every utterance of `data` and write feats.scp, utt2num_frames and utt2dur.
 
     `jobs` are run at a time, wherever `engine` has them run. There are as many archives, or as many as a run that did
-    not come to its end had begun. Nothing is done where all is already there from the same audio entries and
-    configuration. An utterance that cannot be read is reported and left out. Raises DataError if that befalls more
-    than 5 % of them.
+    not come to its end had begun. Nothing is done where all is already there from the same audio (by name, size and
+    date; of a command, by what stands there) and configuration. An utterance that cannot be read is reported and left
+    out. Raises DataError if that befalls more than 5 % of them, and where another run is at it.
     """
-    excerpts = tuple(Excerpt(utterance, *data.recording_of(utterance)) for utterance in data.utterances)
+    state_of = functools.cache(files.state_of)
+    recordings = {utterance: data.recording_of(utterance) for utterance in data.utterances}
+    excerpts = tuple(Excerpt(utterance, *part, state_of(part[0])) for utterance, part in recordings.items())
     if not excerpts:
         raise DataError(f"{data.path}: has no utterances: make it with lstmgenre prep-data")
-    archives = data.path / "data"
+    with files.exclusive(data.path / "data") as archives:
+        return _extract(data, archives, excerpts, config, jobs, compress, engine)
+
+
+def _extract(
+    data: DataDir,
+    archives: Path,
+    excerpts: tuple[Excerpt, ...],
+    config: FeatureConfig,
+    jobs: int,
+    compress: bool,
+    engine: parallel.Engine,
+) -> Extraction:
     made_from = _fingerprint(config, compress, excerpts)
     recorded = record.read(archives)
-    if recorded and recorded[1] == made_from and _is_whole(data):
-        return Extraction(len(data.feats), {})
+    if recorded and recorded[1] == made_from and _is_whole(DataDir.read(data.path)):
+        return Extraction(len(excerpts), {})
 
     # From here on archives are replaced, and an old feats.scp would point into them.
     (data.path / "feats.scp").unlink(missing_ok=True)
-    archives.mkdir(parents=True, exist_ok=True)
     shards = _divide(excerpts, archives.absolute(), config, compress, jobs)
     _remove_others(archives, shards)
     failed: dict[str, str] = {}
@@ -133,7 +154,7 @@ def extract(
             f"mend or remove what is named above (log: {data.path}/log)"
         )
     entries = [(shard, entry) for shard in shards for entry in read_journal(shard)]
-    with atomic_output(archives / PATHS_NAME) as stream:
+    with files.atomic_output(archives / PATHS_NAME) as stream:
         stream.write(format_paths(ScatteringFeatures(config).paths))
     record.write(archives, config, made_from)
     tables.write_map(data.path / "utt2num_frames", {e.utterance: str(e.frames) for _, e in entries})
@@ -206,7 +227,7 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
     finished = {entry.utterance for entry in entries}
     failed: dict[str, str] = {}
     logger.info("%d of %d utterances are done already", len(finished), len(shard.excerpts))
-    with atomic_output(shard.journal) as stream:  # less a last line that a kill cut short
+    with files.atomic_output(shard.journal) as stream:  # less a last line that a kill cut short
         for line in ({"made_from": shard.made_from, "shards": shard.of}, *map(vars, entries)):
             stream.write(json.dumps(line) + "\n")
     with open(shard.part, "ab") as archive, open(shard.journal, "a", encoding="utf-8") as journal:
@@ -255,16 +276,22 @@ def _write(archive: BinaryIO, excerpt: Excerpt, shard: Shard, transform: Scatter
     archive.write(f"{excerpt.utterance} ".encode())
     offset = archive.tell()
     archive.writelines(encode(features, "matrix", text=False, method=int(shard.compress)))
-    return Entry(excerpt.utterance, offset, archive.tell(), len(features), len(samples) / shard.config.sample_rate)
+    seconds = len(samples) / shard.config.sample_rate
+    return Entry(excerpt.utterance, offset, archive.tell(), len(features), seconds, excerpt.state)
 
 
 def read_journal(shard: Shard) -> list[Entry]:
-    """The finished utterances of a shard; none if its journal is of another configuration or other audio."""
+    """The finished utterances of a shard, up to the first whose recording has changed since.
+
+    None if the journal is of another configuration or other utterances.
+    """
     try:
         lines = shard.journal.read_text(encoding="utf-8").split("\n")[:-1]  # a kill cuts the end off the last line
         if not lines or json.loads(lines[0])["made_from"] != shard.made_from:
             return []
-        return [Entry(**json.loads(line)) for line in lines[1:]]
+        entries = [Entry(**json.loads(line)) for line in lines[1:]]
+        states = {excerpt.utterance: excerpt.state for excerpt in shard.excerpts}
+        return list(takewhile(lambda entry: entry.state == states[entry.utterance], entries))
     except (FileNotFoundError, ValueError, TypeError, KeyError):  # a power cut may leave anything
         return []
 
@@ -275,6 +302,6 @@ def count_done(data: DataDir) -> int:
     return sum(max(0, journal.read_bytes().count(b"\n") - 1) for journal in journals)
 
 
-def _fingerprint(config: FeatureConfig, compress: bool, excerpts: tuple[Excerpt, ...]) -> str:
+def _fingerprint(config: FeatureConfig, compress: bool, excerpts: Sequence[Excerpt]) -> str:
     parts = [config.to_json(), compress, *(list(vars(e).values()) for e in excerpts)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
