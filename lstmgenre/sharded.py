@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,10 +17,12 @@ import numpy as np
 
 from lstmgenre import parallel
 from lstmgenre.errors import DataError, UsageError
-from lstmgenre.files import atomic_output
-from lstmgenre.tables import Kind, TableWriter, file_of, numbered_lines, read_table
+from lstmgenre.files import atomic_output, exclusive, state_of
+from lstmgenre.tables import Kind, TableWriter, file_of, read_script, read_table
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
 from lstmgenre.tables.streams import is_stream
+
+_SHARD = re.compile(r"\.?([0-9a-f]{32})\.(?:scp|ark)(?:\.\w+\.tmp)?")
 
 Entries = Iterator[tuple[str, np.ndarray]]
 Step = Callable[..., Entries]  # step(entries, **options): entries
@@ -48,37 +52,42 @@ def map_table(
 
     A single job streams. More take a part of the scp each, log to log/ARCHIVE.JOB.log and keep their output in
     ARCHIVE.shards/ until all are done. After a failure or a kill the finished parts stay there, and the same command
-    makes the others; all over again those whose lines, options or files (that the lines name, and `made_with`) have
-    changed since. Raises DataError for an empty table, and where there is no scp to
-    divide or no file to write.
+    makes the others, and all those again whose lines, options or files (that the lines name, and `made_with`) have
+    changed since, or may have: what a command gives. Raises DataError for an empty table, for one whose results are of
+    several widths, and where another run is at it; UsageError where there is no scp to divide or no file to write.
     """
     writer = TableWriter(wspecifier, kind)
     function = partial(step, **options)
     if jobs == 1:
-        return _write(writer, _not_empty(function(read_table(rspecifier)), rspecifier))
+        return _write(writer, _alike(function(read_table(rspecifier)), rspecifier))
     source, archive = parse_rspecifier(rspecifier), Path(parse_wspecifier(wspecifier).archive)
     if not source.script or is_stream(str(archive)):
         raise UsageError(f"{rspecifier} to {wspecifier}: --nj above 1 needs an scp: and a file to write")
-    lines = [line for _, line in numbered_lines(source.rxfilename)]
+    lines = [f"{key} {rxfilename}\n" for key, rxfilename in read_script(rspecifier)]
     if not lines:
-        raise _empty(rspecifier)
+        raise _nothing(rspecifier)
     jobs = min(jobs, len(lines))
     read_options = rspecifier.partition(":")[0]
     common = [step.__qualname__, options, read_options, kind, [_state(file) for file in made_with]]
-    folder = archive.with_name(f"{archive.name}.shards")
-    shards = []
-    for k in range(jobs):
-        part = lines[k * len(lines) // jobs : (k + 1) * len(lines) // jobs]
-        script = folder / f"{_fingerprint(common, part)}.scp"
-        with atomic_output(script, "wb") as stream:
-            stream.writelines(part)
-        shards.append(Shard(function, f"{read_options}:{script}", script.with_suffix(".ark"), kind))
-    for old in {*folder.glob("*.ark")} - {shard.archive for shard in shards}:
-        old.unlink(missing_ok=True)
-    parallel.run(run_shard, shards, jobs, str(archive.parent / "log" / f"{archive.stem}.JOB.log"), engine)
-    made = (entry for shard in shards for entry in read_table(f"ark:{shard.archive}", kind))
-    count = _write(writer, _not_empty(made, rspecifier))
-    shutil.rmtree(folder, ignore_errors=True)
+    with exclusive(archive.with_name(f"{archive.name}.shards")) as folder:
+        shards = []
+        try:
+            for k in range(jobs):
+                part = lines[k * len(lines) // jobs : (k + 1) * len(lines) // jobs]
+                script = folder / f"{_fingerprint(common, part)}.scp"
+                with atomic_output(script) as stream:
+                    stream.writelines(part)
+                shards.append(Shard(function, f"{read_options}:{script}", script.with_suffix(".ark"), kind))
+            _remove_all_but({shard.archive.stem for shard in shards}, folder)
+            parallel.run(run_shard, shards, jobs, str(archive.parent / "log" / f"{archive.stem}.JOB.log"), engine)
+            made = (entry for shard in shards for entry in read_table(f"ark:{shard.archive}", kind))
+            count = _write(writer, _alike(made, rspecifier))
+            _remove_all_but(set(), folder)
+        finally:
+            for shard in shards:
+                shard.archive.with_suffix(".scp").unlink(missing_ok=True)
+            with suppress(OSError):  # there are finished parts in it, or what somebody else keeps there
+                folder.rmdir()
     return count
 
 
@@ -97,32 +106,41 @@ def _write(table: TableWriter, entries: Entries) -> int:
     return count
 
 
-def _not_empty(entries: Entries, rspecifier: str) -> Entries:
-    empty = True
+def _alike(entries: Entries, rspecifier: str) -> Entries:
+    """The entries, of which there must be one, and all of one width. Raises DataError."""
+    first = None
     for entry in entries:
-        empty = False
+        key, value = entry
+        first = first or entry
+        if value.shape[-1] != first[1].shape[-1]:
+            raise DataError(
+                f"{rspecifier}: {key}: {value.shape[-1]} numbers come of it, {first[1].shape[-1]} of {first[0]}; "
+                "do not mix features of two kinds in one table"
+            )
         yield entry
-    if empty:
-        raise _empty(rspecifier)
+    if not first:
+        raise _nothing(rspecifier)
 
 
-def _empty(rspecifier: str) -> DataError:
+def _nothing(rspecifier: str) -> DataError:
     # Of a command upstream that failed, perhaps: an empty archive would pass for its result.
     return DataError(f"{rspecifier}: holds nothing, so nothing is written: check the step before")
 
 
-def _fingerprint(common: list[Any], lines: list[bytes]) -> str:
-    """Names a shard by all that its archive depends on; of a command (`cmd |`), that is what stands in the line."""
-    names = {file_of(line.partition(b" ")[2].strip().decode("utf-8", "replace")) for line in lines} - {""}
-    digest = hashlib.sha256(json.dumps([*common, [_state(name) for name in sorted(names)]], default=str).encode())
-    digest.update(b"".join(lines))
-    return digest.hexdigest()[:32]
+def _fingerprint(common: list[Any], lines: list[str]) -> str:
+    """Names a shard by all that its archive depends on."""
+    files = sorted({file_of(line.partition(" ")[2].strip()) for line in lines})
+    everything = [*common, lines, [_state(file) for file in files]]
+    return hashlib.sha256(json.dumps(everything, default=str).encode()).hexdigest()[:32]
 
 
 def _state(file: Path | str) -> list[Any]:
-    """What tells whether a file was written again; its name alone where it is not there."""
-    try:
-        status = Path(file).stat()
-    except OSError:
-        return [str(file)]
-    return [str(file), status.st_size, status.st_mtime_ns]
+    # What a command gives may be something else the next time: what was made of it is made again.
+    return state_of(file) if str(file) else [secrets.token_hex()]
+
+
+def _remove_all_but(stems: set[str], folder: Path) -> None:
+    """Remove lists and archives of shards, and what a writer that was killed has left of them."""
+    for path in folder.iterdir():
+        if (ours := _SHARD.fullmatch(path.name)) and ours[1] not in stems:
+            path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import pytest
 
 from lstmgenre import parallel
 from lstmgenre.errors import DataError, FormatError
+from lstmgenre.files import exclusive
 from lstmgenre.sharded import map_table
 from lstmgenre.tables import TableWriter, read_map, write_map
 from tests import shards
@@ -107,6 +108,84 @@ def test_another_command_makes_all(other):
     assert not Path("out.ark.shards").exists()
 
 
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        lambda text: text.replace(" ", "\t"),
+        lambda text: text.replace(" ", "  "),
+        lambda text: "".join(f" {line}\n" for line in text.splitlines()),
+    ],
+    ids=["tabs", "two spaces", "a space before"],
+)
+def test_features_that_were_made_again_are_noticed_however_the_list_is_written(rewrite):
+    write_map("in.scp", {**read_map("in.scp"), "u2": "gone.ark:3"})
+    Path("in.scp").write_text(rewrite(Path("in.scp").read_text()))
+    with pytest.raises(DataError, match="No such file"):
+        run()
+    Path("u2.ark").rename("gone.ark")
+    os.utime("in.ark", (1, 1))
+    assert run() == NAMES
+
+
+def test_what_a_command_gives_is_made_again():
+    lines = read_map("in.scp")
+    change_line("u6", f"tail -c +{int(lines['u6'].split(':')[1]) + 1} in.ark | head -c 39 |")
+    with pytest.raises(DataError, match="exit status 1"):
+        run()
+    assert len(kept()) == 2
+    Path("gate").touch()
+    assert run() == NAMES[2:]
+
+
+@pytest.mark.parametrize("jobs", [1, 3, 7])
+@pytest.mark.parametrize(
+    ("options", "order", "said"),
+    [
+        ("scp", [0, 1, 3, 4, 5, 6, 1], "line 7.*|u1: the key comes twice"),
+        ("scp,s", [6, 5, 4, 3, 1, 0], "u5 comes after u6: not in C order"),
+        ("scp", [0, 1, 3, 4, 5, None], r"^in\.scp: line 6: a key without a value"),
+    ],
+)
+def test_the_rules_of_a_list_hold_over_all_shards(jobs, options, order, said):
+    lines = Path("in.scp").read_text().splitlines(keepends=True)
+    Path("in.scp").write_text("".join("u7\n" if k is None else lines[k] for k in order))
+    with pytest.raises((DataError, FormatError), match=said):
+        run(jobs, f"{options}:in.scp")
+    assert not Path("out.scp").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_table_of_two_widths_is_refused(jobs):
+    with TableWriter("ark,scp:wide.ark,wide.scp") as table:
+        table.write("u7", np.zeros((3, 5), np.float32))
+    write_map("in.scp", {"u0": read_map("in.scp")["u0"], **read_map("wide.scp")})
+    with pytest.raises(DataError, match=r"u7: 5 .*features of two kinds"):
+        run(jobs)
+
+
+def test_one_run_at_a_time_writes_an_archive():
+    Path("gate").touch()
+    with exclusive(Path("out.ark.shards")), pytest.raises(DataError, match="another run writes here"):
+        run()
+    assert run() == NAMES
+
+
+def test_what_somebody_else_keeps_in_the_folder_stays():
+    Path("gate").touch()
+    Path("out.ark.shards").mkdir()
+    Path("out.ark.shards/mine.ark").touch()
+    assert run() == NAMES
+    assert [path.name for path in Path("out.ark.shards").iterdir()] == ["mine.ark"]
+
+
+def test_nothing_is_left_where_nothing_was_done():
+    for name in NAMES:
+        change_line(name, "exit 1 |")
+    with pytest.raises(DataError, match="exit status 1"):
+        run()
+    assert not Path("out.ark.shards").exists()
+
+
 def test_parts_of_which_nothing_is_left_are_fine_but_not_all_of_them():
     assert run(rspecifier="scp,p:in.scp", jobs=7) == [name for name in NAMES if name != "u2"]
     for name in NAMES:
@@ -116,7 +195,9 @@ def test_parts_of_which_nothing_is_left_are_fine_but_not_all_of_them():
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-@pytest.mark.parametrize(("content", "said"), [(b"", "holds nothing"), (b"u0 \xff.ark\n", "not UTF-8")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "holds nothing"), (b"u0 \xff.ark\n", "not UTF-8"), (b"u0 a\0b.ark:3\n", "null byte")]
+)
 def test_a_list_that_is_empty_or_damaged_is_one_line(jobs, content, said):
     Path("in.scp").write_bytes(content)
     with pytest.raises((DataError, FormatError), match=said):
