@@ -6,10 +6,14 @@ by submitit. Shards, logs and results are the same; elsewhere the files must hav
 
 from __future__ import annotations
 
+import io
 import logging
+import math
 import os
 import platform
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -17,7 +21,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr
 from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -35,7 +39,9 @@ ATTEMPTS = 3  # at a shard whose process is lost
 
 _POLL = 0.05  # seconds between looks at the running jobs
 _DASK_SECONDS = 10  # for the scheduler to answer
-_SLURM_MINUTES = 24 * 60  # a job may take; what SBATCH_TIMELIMIT says goes before
+_LOCAL_MINUTES = 24 * 60  # a job of submitit's local cluster may take
+_SQUEUE_SECONDS = 10  # between looks at Slurm's queue
+_RESULT_SECONDS = 10  # a result may take from one machine's file system to another's
 _KILLED = "its process was killed, for want of memory perhaps"
 
 Shard = TypeVar("Shard")
@@ -138,7 +144,7 @@ def dask(directory: Path, scheduler: str) -> Iterator[Submit]:
 
 @contextmanager
 def slurm(directory: Path, cluster: str = "slurm") -> Iterator[Submit]:
-    """Jobs of Slurm, which takes partition, memory and the like from SBATCH_* in the environment.
+    """Jobs of Slurm, which takes partition, memory, time and the like from SBATCH_* in the environment.
 
     submitit's `local` cluster, processes of this machine, is for trying it out.
     """
@@ -150,27 +156,86 @@ def slurm(directory: Path, cluster: str = "slurm") -> Iterator[Submit]:
         raise DataError("the backend slurm needs the package submitit: pip install 'lstmgenre[slurm]'") from error
     except (RuntimeError, ValueError) as error:
         raise DataError(f"no Slurm here: {error}") from error
-    executor.update_parameters(name="lstmgenre", timeout_min=_SLURM_MINUTES, cpus_per_task=1)
+    # Of Slurm no time is asked: a job that wants more than its partition allows waits for ever.
+    limit = {"timeout_min": _LOCAL_MINUTES} if cluster == "local" else {"slurm_time": None}
+    executor.update_parameters(name="lstmgenre", cpus_per_task=1, **limit)
+    starter = os.getpid() if cluster == "local" else None
+    queue = _Queue()
     jobs: list[Any] = []
 
     def submit(function: Callable[..., Any], *args: Any) -> Job:
-        if cluster == "local":  # submitit's cancel, below, is a Ctrl-C, which these do not see
-            function, args = _beside, (os.getpid(), function, *args)
-        with _without_interrupts():
-            jobs.append(executor.submit(function, *args))
-        return jobs[-1]
+        try:
+            with _without_interrupts(), redirect_stderr(io.StringIO()):  # submitit prints what it raises
+                jobs.append(executor.submit(_as_slurm_job, starter, function, *args))
+        except RuntimeError as error:
+            raise DataError(f"Slurm takes no job: {error}") from error
+        return jobs[-1] if cluster == "local" else _Queued(jobs[-1], queue)
 
     try:
         yield submit
     finally:
         for job in jobs:
-            if not job.done():
+            if not job.paths.result_pickle.exists():
                 job.cancel(check=False)
 
 
-def _beside(starter: int, function: Callable[..., Any], *args: Any) -> Any:
-    _end_with(starter)
+def _as_slurm_job(starter: int | None, function: Callable[..., Any], *args: Any) -> Any:
+    """Run a shard so that it ends when Slurm, or on this machine the end of its starter, says so.
+
+    submitit would not hear SIGTERM, which has already ended the commands that the shard reads from, and would have
+    Slurm queue the job again when its time is up, however often that was.
+    """
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    if starter is None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    else:
+        _end_with(starter)
     return function(*args)
+
+
+class _Queue:
+    """The jobs that Slurm has, as squeue tells: sacct, which submitit asks, is silent where no accounts are kept."""
+
+    def __init__(self) -> None:
+        self._looked = -math.inf
+        self._jobs: set[str] | None = None
+
+    def has(self, job: str) -> bool:
+        """As far as can be told: a controller that does not answer has all of them."""
+        if time.monotonic() - self._looked > _SQUEUE_SECONDS:
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+            command = ["squeue", "--noheader", "--format=%i", f"--user={os.getuid()}"]
+            told = subprocess.run(command, capture_output=True, text=True, env=environment)
+            self._jobs = None if told.returncode else set(told.stdout.split())
+            self._looked = time.monotonic()
+        return self._jobs is None or job in self._jobs
+
+
+class _Queued:
+    """A job of Slurm's. It is lost if it has left the queue a while ago, and no result has come."""
+
+    def __init__(self, job: Any, queue: _Queue) -> None:
+        self._job, self._queue = job, queue
+        self._left: float | None = None
+
+    def done(self) -> bool:
+        if self._job.paths.result_pickle.exists():
+            return True
+        if self._queue.has(self._job.job_id):
+            self._left = None
+            return False
+        self._left = self._left or time.monotonic()
+        return time.monotonic() - self._left > _RESULT_SECONDS
+
+    def result(self) -> Any:
+        if not self._job.paths.result_pickle.exists():
+            told = re.findall(r"slurmstepd.*?error: (.*)", self._job.stderr() or "")
+            raise _Lost(f"Slurm ended it: {told[-1].strip('* ')}" if told else _KILLED)
+        return self._job.result()
+
+
+class _Lost(Exception):
+    """Why a job came to no end."""
 
 
 @contextmanager
@@ -240,7 +305,7 @@ def _outcome(job: Job) -> Any:
     try:
         return job.result()
     except Exception as error:
-        failure = _Failure(_KILLED)
+        failure = _Failure(str(error) if isinstance(error, _Lost) else _KILLED)
         failure.again = type(error).__name__ != "KilledWorker"  # dask raises that after four lost workers
         return failure
 
@@ -277,6 +342,7 @@ def shard_log(path: Path, title: str) -> Iterator[None]:
     started = time.time()
     root = logging.getLogger("lstmgenre")
     thread = threading.get_ident()
+    path.unlink(missing_ok=True)  # an earlier attempt that still writes has a file of its own then
     with path.open("w", encoding="utf-8") as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(levelname)s (%(name)s) %(message)s"))

@@ -232,6 +232,26 @@ def test_one_run_at_a_time_extracts_and_the_next_finds_all_done(data):
     assert (data.path / "data" / "scat.1.ark").stat().st_mtime_ns == made
 
 
+def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
+    waiting = []
+
+    def keep(function, shards, jobs, log, engine):
+        waiting.extend(shards)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(extract.parallel, "run", keep)
+        with pytest.raises(KeyboardInterrupt):
+            extract.extract(data, SMALL, jobs=2)
+    extract.extract(data, replace(SMALL, quantise=True), jobs=2)
+    made = {path: path.read_bytes() for path in (data.path / "data").iterdir()}
+    for shard in waiting:
+        with pytest.raises(DataError, match="nobody waits for this archive"):
+            extract.extract_shard(shard)
+        shard.lock.unlink()
+    assert {path: path.read_bytes() for path in (data.path / "data").iterdir()} == made
+
+
 def test_archives_of_more_jobs_do_not_stay(data):
     extract.extract(data, SMALL, jobs=3)
     extract.extract(DataDir.read(data.path), replace(SMALL, quantise=True), jobs=2)

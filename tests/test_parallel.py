@@ -8,6 +8,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -132,6 +133,56 @@ def test_workers_end_with_a_starter_that_nobody_waits_for(tmp_path):
     assert parallel._has_ended(starter.pid)
     starter.communicate()
     assert parallel._has_ended(starter.pid)
+
+
+class SlurmJob:
+    """What submitit says of a job: its number, where its result will be, what it wrote on stderr."""
+
+    def __init__(self, number, result):
+        self.job_id, self.paths = number, SimpleNamespace(result_pickle=result)
+
+    def stderr(self):
+        return "slurmstepd-n1: error: *** STEP 7.0 ON n1 CANCELLED AT 2026-11-24 DUE TO TIME LIMIT ***"
+
+    def result(self):
+        return "done"
+
+
+def test_a_slurm_job_is_lost_when_it_has_left_the_queue_without_a_result(tmp_path, monkeypatch):
+    squeue = tmp_path / "squeue"
+    squeue.write_text('#!/bin/sh\n[ -z "$SQUEUE_PARTITION" ] && cat queue\n')
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SQUEUE_PARTITION", "other")
+    monkeypatch.setattr(parallel, "_SQUEUE_SECONDS", -1)
+    monkeypatch.setattr(parallel, "_RESULT_SECONDS", 0)
+    monkeypatch.chdir(tmp_path)
+    queue = parallel._Queue()
+    ended, lost = (parallel._Queued(SlurmJob(k, tmp_path / f"{k}.pkl"), queue) for k in ("6", "7"))
+    assert not lost.done()  # squeue fails, for want of its file: nothing is known
+    (tmp_path / "queue").write_text("6\n7\n")
+    assert not lost.done()
+    (tmp_path / "queue").write_text("6\n")
+    lost.done()
+    time.sleep(0.01)
+    assert lost.done()
+    with pytest.raises(parallel._Lost, match=r"Slurm ended it: STEP 7\.0 .* DUE TO TIME LIMIT$"):
+        lost.result()
+    assert not ended.done()
+    (tmp_path / "6.pkl").touch()
+    assert ended.done()
+    assert ended.result() == "done"
+
+
+def test_a_slurm_job_ends_at_sigterm_and_not_at_the_signal_before():
+    code = (
+        "import os, signal; from lstmgenre import parallel\n"
+        "def job():\n    os.kill(os.getpid(), signal.SIGUSR2); print('on', flush=True)\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n    except Exception: print('no')\n"
+        "parallel._as_slurm_job(None, job)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "on\n"), done.stderr
 
 
 def test_a_log_is_named_by_its_job_and_its_folder_by_nothing(tmp_path):

@@ -3,9 +3,10 @@
 DATA/data holds the archives scat.JOB.ark with scat.json (what made them, see record.py) and scat_paths.txt (what
 each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and utt2dur when all is done.
 
-A job writes its archive under a `.part` name with a journal beside it, a line per finished utterance. A job that was
-killed goes on where its journal ends, so a run that is started again redoes nothing and ends with the same bytes, be it
-with another number of processes: the archives stay those that were begun.
+A job writes its archive under a `.part` name with a journal beside it, a line per finished utterance. Without the
+journal that the command has begun for it a job does nothing: one that waited in a queue may outlive its command. A job
+that was killed goes on where its journal ends, so a run that is started again redoes nothing and ends with the same
+bytes, be it with another number of processes: the archives stay those that were begun.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -142,6 +143,9 @@ def _extract(
     (data.path / "feats.scp").unlink(missing_ok=True)
     shards = _divide(excerpts, archives.absolute(), config, compress, jobs)
     _remove_others(archives, shards)
+    for shard in shards:
+        if not _is_begun(shard):
+            _begin(shard, [])
     failed: dict[str, str] = {}
     log = str(data.path / "log" / "extract_scat.JOB.log")
     for failures in parallel.run(extract_shard, shards, jobs, log, engine):
@@ -184,10 +188,8 @@ def _divide(
 
 def _begun(archives: Path) -> int:
     """How many shards the run had of which there are journals; 0 where there are none."""
-    for journal in archives.glob("scat.*.journal"):
-        with suppress(ValueError, TypeError, KeyError):  # a power cut may leave anything
-            return int(json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])["shards"])
-    return 0
+    counts = (_head(journal).get("shards") for journal in archives.glob("scat.*.journal"))
+    return next((count for count in counts if isinstance(count, int)), 0)
 
 
 def _remove_others(archives: Path, shards: list[Shard]) -> None:
@@ -220,6 +222,8 @@ def extract_shard(shard: Shard) -> dict[str, str]:
 
 
 def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str]:
+    if not _is_begun(shard):
+        raise DataError(f"{shard.journal}: nobody waits for this archive: another run has made it, or another one")
     if shard.archive.exists() and not shard.part.exists():
         os.replace(shard.archive, shard.part)  # whole, but some of its utterances had failed
     size = shard.part.stat().st_size if shard.part.exists() else 0
@@ -227,9 +231,7 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
     finished = {entry.utterance for entry in entries}
     failed: dict[str, str] = {}
     logger.info("%d of %d utterances are done already", len(finished), len(shard.excerpts))
-    with files.atomic_output(shard.journal) as stream:  # less a last line that a kill cut short
-        for line in ({"made_from": shard.made_from, "shards": shard.of}, *map(vars, entries)):
-            stream.write(json.dumps(line) + "\n")
+    _begin(shard, entries)  # less a last line that a kill cut short
     with open(shard.part, "ab") as archive, open(shard.journal, "a", encoding="utf-8") as journal:
         archive.truncate(entries[-1].end if entries else 0)
         archive.seek(0, os.SEEK_END)
@@ -250,6 +252,26 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
             logger.info("%s: %d frames", entry.utterance, entry.frames)
     os.replace(shard.part, shard.archive)
     return failed
+
+
+def _begin(shard: Shard, entries: list[Entry]) -> None:
+    """Write the journal of a shard of which these utterances are finished."""
+    with files.atomic_output(shard.journal) as stream:
+        for line in ({"made_from": shard.made_from, "shards": shard.of}, *map(vars, entries)):
+            stream.write(json.dumps(line) + "\n")
+
+
+def _is_begun(shard: Shard) -> bool:
+    return _head(shard.journal).get("made_from") == shard.made_from
+
+
+def _head(journal: Path) -> dict[str, Any]:
+    """The first line of a journal; {} where there is none, or a power cut has left something else."""
+    try:
+        head = json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])
+    except (FileNotFoundError, ValueError):
+        return {}
+    return head if isinstance(head, dict) else {}
 
 
 @contextmanager
@@ -285,11 +307,11 @@ def read_journal(shard: Shard) -> list[Entry]:
 
     None if the journal is of another configuration or other utterances.
     """
+    if not _is_begun(shard):
+        return []
     try:
-        lines = shard.journal.read_text(encoding="utf-8").split("\n")[:-1]  # a kill cuts the end off the last line
-        if not lines or json.loads(lines[0])["made_from"] != shard.made_from:
-            return []
-        entries = [Entry(**json.loads(line)) for line in lines[1:]]
+        lines = shard.journal.read_text(encoding="utf-8").split("\n")[1:-1]  # a kill cuts the end off the last line
+        entries = [Entry(**json.loads(line)) for line in lines]
         states = {excerpt.utterance: excerpt.state for excerpt in shard.excerpts}
         return list(takewhile(lambda entry: entry.state == states[entry.utterance], entries))
     except (FileNotFoundError, ValueError, TypeError, KeyError):  # a power cut may leave anything
