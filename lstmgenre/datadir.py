@@ -18,6 +18,7 @@ import logging
 import math
 import random
 import shlex
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -362,6 +363,28 @@ class DataDir:
 
     def _problem(self, message: str, name: str, remedy: str = "") -> Problem:
         return Problem(message, str(self.path / name), remedy or _maker(name, self.path))
+
+
+def mend(path: str | Path) -> None:
+    """Fix a data directory on the disk, say what was wrong and what is dropped, and keep the old files in .backup/.
+
+    Raises DataError if no utterance is in every file.
+    """
+    data = DataDir.read(path, strict=False)
+    problems = data.validate()
+    if not problems:
+        return
+    for problem in problems:
+        log.warning("%s: %s", problem.where, problem.message)
+    fixed = data.fix()
+    if dropped := set(data.utterances) - set(fixed.utterances):
+        log.warning("%s: %d of %d utterances dropped: %s", path, len(dropped), len(data.utterances), _some(dropped))
+    backup = data.path / ".backup"
+    backup.mkdir(exist_ok=True)
+    for name in (*_FILES, "spk2utt", "genres"):
+        if (data.path / name).is_file():
+            shutil.copy2(data.path / name, backup / name)
+    fixed.write()
 
 
 def combine(directories: Sequence[DataDir]) -> DataDir:

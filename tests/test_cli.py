@@ -116,7 +116,7 @@ def test_usage_errors_exit_2(command, line):
 
 
 def test_options_come_from_the_config_unless_a_flag_says_otherwise(work):
-    (work / "c.toml").write_text("[train-dnn]\nhidden = [3, 5]\nmax-iters = 1\nlearn-rate = 0.001\n[other]\nx = 1\n")
+    (work / "c.toml").write_text("[train-dnn]\nhidden = [3, 5]\nmax-iters = 1\nlearn-rate = 0.001\n[forward]\nx = 1\n")
     done = run(
         "train-dnn", "data/train", "exp/a", "--config", "c.toml", "--learn-rate", "0.002", "--minibatch-size", "32"
     )
@@ -130,6 +130,8 @@ def test_options_come_from_the_config_unless_a_flag_says_otherwise(work):
     [
         ("[train-dnn]\nhiden = 3\n", "'hiden'"),
         ("train-dnn = 3\n", "no table"),
+        ("[train_dnn]\nhidden = 3\n", "train_dnn is no command"),
+        ("hidden = 3\n", "hidden is no command"),
         ("[train-dnn\n", "not TOML"),
         (None, "No such file"),
     ],
@@ -371,6 +373,7 @@ def test_copy_nnet_and_info_nnet(work, model):
     assert run("copy-nnet", "text.nnet", "again.nnet", "--format", "head").exit_code == 0
     assert b"<!EndOfComponent>" in (work / "again.nnet").read_bytes()
     shown = run("info-nnet", f"{model}/final.nnet").stdout
+    assert run("info-nnet", model).stdout == run("info-nnet", f"cat {model}/final.nnet |").stdout == shown
     assert "input-dim 7" in shown
     assert "output-dim 2" in shown
 

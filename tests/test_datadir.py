@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstmgenre.datadir import DataDir, Segment, combine
+from lstmgenre.datadir import DataDir, Segment, combine, mend
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables import read_map
 
@@ -251,6 +251,20 @@ def test_what_is_fixed_is_valid_and_nothing_common_is_lost(tmp_path_factory, dra
     if kept["utt2spk"] and (kept["wav.scp"] or kept["feats.scp"]):
         assert DataDir.read(path).validate() == []
     assert DataDir.read(path).utterances == sorted(common)
+
+
+def test_mending_says_what_it_drops_and_keeps_the_old_files(data, caplog):
+    mend(data.path)
+    assert not (data.path / ".backup").exists()  # nothing was wrong
+    whole = (data.path / "utt2genre").read_bytes()
+    (data.path / "utt2genre").write_bytes(whole[:-1])
+    (data.path / "feats.scp").write_text("".join((data.path / "feats.scp").read_text().splitlines(True)[2:]))
+    mend(data.path)
+    assert "utt2genre: line 24: the line has no end" in caplog.text
+    assert "3 of 24 utterances dropped: a0-t0 and 2 more" in caplog.text
+    assert DataDir.read(data.path).validate() == []
+    assert len(DataDir.read(data.path).utterances) == 21
+    assert (data.path / ".backup/utt2genre").read_bytes() == whole[:-1]
 
 
 # Dividing -------------------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_two_ranks_train_the_lstm_of_one_also_when_stopped_or_when_one_is_lost_o
     os.kill(victim, signal.SIGKILL)
     assert "lost a rank of this training" in error_of(shared)
     assert not (exp / "final.nnet").exists()
-    assert "resuming after iteration" in end(start(LINES["lstm"], "shared", TORCHRUN))
+    assert "going on after iteration" in end(start(LINES["lstm"], "shared", TORCHRUN))
     end(alone)
     assert_same_training(tmp_path / "alone/exp", exp)
 

@@ -306,7 +306,7 @@ def test_will_not_resume_another_run(tmp_path):
         next(train(nnet, golden(), golden(), tmp_path, replace(DNN, learn_rate=0.5), schedule))
     with pytest.raises(ModelError, match="begun with max_iters 1, now it is 2"):
         next(train(nnet, golden(), golden(), tmp_path, DNN, Newbob(max_iters=2)))
-    with pytest.raises(ModelError, match="begun with initial nnet "):
+    with pytest.raises(ModelError, match="begun with another initial net: of other layers"):
         next(train(start("2016", "dnn7_maxnorm.start.bin"), golden(), golden(), tmp_path, DNN, schedule))
     for damage in [
         '{"settings": {}, "epochs": [{"iteration": 0}]}',

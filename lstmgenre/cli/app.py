@@ -59,6 +59,9 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise typer.BadParameter(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{path}: not TOML: {error}") from error
+    commands = getattr(context.find_root().command, "commands", {})
+    if strangers := sorted(tables.keys() - commands.keys()):
+        raise typer.BadParameter(f"{path}: {strangers[0]} is no command: options stand under [{context.info_name}]")
     section = tables.get(str(context.info_name), {})
     if not isinstance(section, dict):
         raise typer.BadParameter(f"{path}: {context.info_name} is no table: write [{context.info_name}]")

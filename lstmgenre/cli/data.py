@@ -101,17 +101,20 @@ def split_data(
 def validate_data(
     data_dir: Annotated[Path, typer.Argument(metavar="DATA_DIR")],
     fix: Annotated[
-        bool, typer.Option("--fix", help="Mend what can be mended: sort, drop what is not complete.")
+        bool,
+        typer.Option(
+            "--fix", help="Mend what can be mended: sort, drop what is not complete; old files go to .backup/."
+        ),
     ] = False,
 ) -> None:
     """Check a data directory by Kaldi's rules; say what is wrong, where, and what mends it.
 
     Example: lstmgenre validate-data data/train
     """
-    from lstmgenre.datadir import DataDir
+    from lstmgenre.datadir import DataDir, mend
 
     if fix:
-        DataDir.read(data_dir, strict=False).fix().write()
+        mend(data_dir)
     problems = DataDir.read(data_dir, strict=False).validate()
     for problem in problems:
         logger.error("%s: %s: %s", problem.where, problem.message, problem.remedy)

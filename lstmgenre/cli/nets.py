@@ -309,22 +309,28 @@ def copy_nnet(
 
     Example: lstmgenre copy-nnet exp/lstm1/final.nnet final.txt --text
     """
-    from lstmgenre.nnet1.fileformat import read_components
-    from lstmgenre.nnet1.nnet import Nnet
-    from lstmgenre.tables import open_input, open_output
+    from lstmgenre.tables import open_output
 
-    with open_input(source) as stream:
-        nnet = Nnet(read_components(stream.read(), source))
+    nnet = _read_nnet(source)
     with open_output(target) as stream:
         nnet.write(stream, binary, format.value)
 
 
 @app.command("info-nnet")
-def info_nnet(model: Annotated[Path, typer.Argument(metavar="MODEL")]) -> None:
+def info_nnet(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A training directory or a nnet1 file; - is a pipe.")],
+) -> None:
     """Print what a nnet1 file holds: components, dimensions, the spread of their numbers.
 
     Example: lstmgenre info-nnet exp/lstm1/final.nnet
     """
-    from lstmgenre.nnet1.nnet import Nnet
+    typer.echo(_read_nnet(f"{model}/final.nnet" if Path(model).is_dir() else model).info(), nl=False)
 
-    typer.echo(Nnet.read(model).info(), nl=False)
+
+def _read_nnet(rxfilename: str) -> Nnet:
+    from lstmgenre.nnet1.fileformat import read_components
+    from lstmgenre.nnet1.nnet import Nnet
+    from lstmgenre.tables import open_input
+
+    with open_input(rxfilename) as stream:
+        return Nnet(read_components(stream.read(), rxfilename))

@@ -68,17 +68,15 @@ def _read_split(src: Path, folder: str) -> list[Track]:
         raise FormatError(f"{tracklist}: lists no tracks: get the file anew")
     missing = {track.path for track in listed if not os.path.isfile(track.path)}
     repaired = _spelled_otherwise(missing, audio, {track.path for track in listed}) if missing else {}
-    for path in sorted(missing):
-        if path in repaired:
-            logger.warning("%s: is not there, used %s", path, repaired[path])
-        else:
-            logger.warning("%s: is not there, left out", path)
     missing -= repaired.keys()
     if len(missing) > _MAX_MISSING * len(listed):
         raise DataError(
             f"{tracklist}: {len(missing)} of its {len(listed)} files are missing, {min(missing)} for one: "
             "unpack the audio there"
         )
+    for path in sorted(missing | repaired.keys()):
+        what = f"used {repaired[path]}" if path in repaired else "left out"
+        logger.warning("%s: is not there, %s", path, what)
     return [replace(track, path=repaired.get(track.path, track.path)) for track in listed if track.path not in missing]
 
 

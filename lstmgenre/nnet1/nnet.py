@@ -54,7 +54,9 @@ class Nnet(torch.nn.Module):
             try:
                 content, name = Path(source).read_bytes(), str(source)
             except OSError as error:
-                raise DataError(f"{source}: the model cannot be read: {error.strerror}") from error
+                raise DataError(
+                    f"{source}: the model cannot be read: {error.strerror}: train one, or check the path"
+                ) from error
         else:
             content, name = source.read(), str(getattr(source, "name", "the model"))
         return cls(read_components(content, name))

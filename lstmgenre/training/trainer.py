@@ -158,16 +158,25 @@ def _resume(exp: Path, settings: dict[str, Any]) -> list[Epoch]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         begun, epochs = dict(record["settings"]), [Epoch(**epoch) for epoch in record["epochs"]]
-        logger.info("%s: resuming after iteration %d", exp, epochs[-1].iteration)
+        last = epochs[-1].iteration
     except (ValueError, LookupError, TypeError) as error:
         raise FormatError(f"{path}: this is no training record; delete {exp} and train anew") from error
     for name in sorted(settings.keys() | begun.keys()):
         if settings.get(name) != begun.get(name):
+            was, now = begun.get(name, "none"), settings.get(name, "none")
+            what = _DIGESTS.get(name, f"{name} {was}, now it is {now}")
             raise ModelError(
-                f"{exp}: training was begun with {name} {begun.get(name)}, now it is {settings.get(name)}: "
-                "give the same settings to go on, or another directory"
+                f"{exp}: training was begun with {what}: give the same settings to go on, or another directory"
             )
+    logger.info("%s: going on after iteration %d", exp, last)
     return epochs
+
+
+# Settings that are kept as digests, and what may have changed.
+_DIGESTS = {
+    "initial nnet": "another initial net: of other layers, --param-scale, --seed, features or genres",
+    "feature transform": "another feature transform: of other training features, --cv-dir or --seed",
+}
 
 
 def _numbers(loss: Xent) -> tuple[float, float, float]:
