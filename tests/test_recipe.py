@@ -189,6 +189,13 @@ def folders(tmp_path_factory):
     return root
 
 
+def test_the_data_of_another_corpus_is_not_taken_for_the_one_that_is_given(folders, corpus, shell):
+    assert shell(f"lstmgenre prep-data folders '{folders}/src' w/data").returncode == 0
+    refused = shell(command(corpus, "w", "--stop-stage 1"))
+    assert refused.returncode == 1
+    assert "is of another corpus" in refused.stderr
+
+
 def test_artists_apart_cross_fitted_and_selected(folders, shell, tmp_path):
     assert shell(f"lstmgenre prep-data folders '{folders}/src' w/data").returncode == 0
     run = f"'{RECIPE}/run.sh' --work w --conf '{folders}/tiny' --models lstm1 --stage 2 --stop-stage 5 --nj 2"

@@ -77,6 +77,10 @@ each_network() {
 
 if in_stage 1 "data"; then
   if [ -s "$work/data/train/utt2genre" ] && [ -s "$work/data/test/utt2genre" ]; then
+    if [ -n "$corpus" ] && [ ! -e "$work/data/log/ismir2004.json" ]; then
+      echo "$0: $work/data is of another corpus than $corpus: give another --work, or remove it" >&2
+      exit 1
+    fi
     echo "$work/data is there: skipped" >&2
   elif [ -n "$corpus" ]; then
     lstmgenre prep-data ismir2004 "$corpus" "$work/data"
