@@ -90,7 +90,7 @@ def open_track(
                 return Samples(_finished(blocks, sample_rate, quantise, rxfilename))
         except soundfile.LibsndfileError as error:
             raise DataError(
-                f"{rxfilename}: cannot be decoded ({error.error_string}): convert it, or use a pipe that does"
+                f"{rxfilename}: cannot be decoded ({error.error_string}): convert it to wav, flac, ogg or mp3"
             ) from error
 
 
@@ -140,7 +140,7 @@ def _decode(
         done += len(block)
         yield block @ mix
     if not done:
-        raise DataError(f"{rxfilename}: holds no audio: replace the file or take it out of wav.scp")
+        raise DataError(f"{rxfilename}: holds no audio: replace the file, or leave it out")
     if end is not None and wanted - done > _MAX_OVERSHOOT * rate:
         raise _past_the_end(rxfilename, start, end, (first + done) / rate)
     if end is None and done < wanted:

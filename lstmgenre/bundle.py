@@ -41,6 +41,7 @@ from lstmgenre.tables import read_map
 _OF_EXPERIMENT = ("scat.json", "final.feature_transform", "final.nnet", "training.json", "genres")
 _CARD = "README.md"
 _TRAIN = "train the network with lstmgenre train-lstm or train-dnn"
+_NO_SCORES = "Not measured yet: lstmgenre score --out EXP_DIR/PART/score.json, and pack the bundle again.\n\n"
 _LONGEST_DELAY = 1000  # frames, three minutes of the paper's: what predict pads a song with must stay small
 
 
@@ -232,11 +233,11 @@ The network learnt from {learnt} tracks; its cross-entropy on {held_out} others 
 
 ## Scores
 
-{scores}## Limits
+{scores or _NO_SCORES}## Limits
 
 - It knows its genres and no other, and always names one of them.
 - Scores are the SVM's decision values, not probabilities.
-- It was measured on the tracks above only. Where their artists are in the training set as well, the figures flatter;
+- Figures hold for the tracks they were measured on. Where their artists are in the training set as well, they flatter;
   music of another time, style or production will fare worse.
 """
 

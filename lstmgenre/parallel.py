@@ -240,11 +240,16 @@ class _Lost(Exception):
 
 @contextmanager
 def _here(directory: Path) -> Iterator[Submit]:
-    """This very process, for a single job."""
+    """This very process, for a single job. What it logs goes to its own log only, as in processes elsewhere."""
+    root = logging.getLogger("lstmgenre")
 
     def submit(function: Callable[..., Any], *args: Any) -> Job:
         job: Future[Any] = Future()
-        job.set_result(function(*args))
+        handlers, root.handlers = root.handlers, []
+        try:
+            job.set_result(function(*args))
+        finally:
+            root.handlers = handlers
         return job
 
     yield submit

@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import kaldiio
@@ -91,6 +92,10 @@ def test_help_loads_nothing_heavy():
     code = f"import sys, lstmgenre.cli; print({heavy} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "set()"
+
+
+def test_the_version_is_that_of_the_package(command):
+    assert command("--version").stdout == f"lstmgenre {metadata.version('lstmgenre')}\n"
 
 
 def test_python_m_is_the_same_command():

@@ -38,10 +38,19 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lstmgenre {metadata.version('lstmgenre')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     no_pipes: Annotated[bool, typer.Option("--no-pipes", help="Refuse every `cmd |` in tables and wav.scp.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
 ) -> None:
     """Music genre classification: scattering features, nnet1 networks and segment features, Kaldi's recipe style."""
     console.setup_logging(verbose)

@@ -102,6 +102,7 @@ def train_svm(
 ) -> None:
     """Train the linear SVM on the segment vectors of the tracks of DATA_DIR.
 
+    A bundle takes an SVM whose vectors came from a file of pool-segments, which says beside it how they were pooled.
     Example: lstmgenre train-svm data/train scp:exp/lstm/train/seg.scp exp/lstm/lseg
     """
     from lstmgenre import svm, tables

@@ -55,12 +55,12 @@ def prepare(
     return {name: write_data_dir(out / name, side, genres) for name, side in sides.items()}
 
 
-def _read_artists(src: Path, path: str | os.PathLike[str] | None) -> dict[Path, str]:
-    """The artist of each file that the CSV names, as the id that stands in utt2spk."""
+def _read_artists(src: Path, path: str | os.PathLike[str] | None) -> dict[Path, str] | None:
+    """The artist of each file that the CSV names, as the id that stands in utt2spk; None where there is no CSV."""
     if path is None:
         path = src / "manifest.csv"
         if not path.is_file():
-            return {}
+            return None
     with open_input(os.fspath(path)) as stream:
         rows = csv.DictReader(io.StringIO(stream.read().decode("utf-8-sig", errors="replace"), newline=""), strict=True)
     try:
@@ -71,7 +71,7 @@ def _read_artists(src: Path, path: str | os.PathLike[str] | None) -> dict[Path, 
         raise FormatError(f"{path}:{rows.line_num}: {error}: mend the line") from error
 
 
-def _find_tracks(src: Path, artists: dict[Path, str]) -> list[Track]:
+def _find_tracks(src: Path, artists: dict[Path, str] | None) -> list[Track]:
     if not src.is_dir():
         raise DataError(f"{src}: no such directory: give the one that holds the genre folders")
     tracks, skipped = [], []
@@ -82,10 +82,10 @@ def _find_tracks(src: Path, artists: dict[Path, str]) -> list[Track]:
                 skipped.append(path)
             else:
                 name = os.fspath(path.relative_to(src).with_suffix(""))
-                tracks.append(Track(genre, artists.get(path), name, path))
+                tracks.append(Track(genre, (artists or {}).get(path), name, path))
     _report(skipped, "left out, not audio by the name")
-    _report(sorted(artists.keys() - {track.path for track in tracks}), "named with an artist, but not there")
-    if artists:
+    if artists is not None:
+        _report(sorted(artists.keys() - {track.path for track in tracks}), "named with an artist, but not there")
         _report([track.path for track in tracks if track.artist is None], "without an artist, each counts as its own")
     return tracks
 
