@@ -78,7 +78,7 @@ class DataDir:
         """
         path = Path(path)
         if not path.is_dir():
-            raise DataError(f"{path}: no such data directory; make it with lstmgenre prep-data")
+            raise DataError(f"{path}: no such data directory; make it with lstmgenre prep-data or split-data")
         for name in need:
             if not (path / name).is_file() or not (path / name).stat().st_size:
                 raise DataError(f"{path / name}: not there or empty; make it with {_maker(name, path)}")

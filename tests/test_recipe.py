@@ -246,7 +246,19 @@ def artists_of(scp):
     return {line.split("-")[0] for line in scp.read_text().splitlines()}
 
 
-@pytest.mark.parametrize("options", ["--nj", "--no-such-option", "--corpus", "--nj 0", "--stage x"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--nj",
+        "--no-such-option",
+        "--corpus",
+        "--nj 0",
+        "--stage x",
+        "--stage 7",
+        "--stage 3 --stop-stage 2",
+        "--conf nope",
+    ],
+)
 def test_wrong_options_exit_2(shell, options):
     assert shell(f"'{RECIPE}/run.sh' {options}").returncode == 2
 

@@ -42,6 +42,8 @@ done
 for number in "$nj" "$stage" "$stop_stage" "${cross_fit:-2}"; do
   [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "$0: '$number' should be a number from 1" >&2; exit 2; }
 done
+[ "$stage" -le "$stop_stage" ] && [ "$stage" -le 6 ] ||
+  { echo "$0: from stage $stage to $stop_stage there is nothing to do: the stages are 1 to 6" >&2; exit 2; }
 case $split in
   both) splits=(paper artist) ;;
   paper | artist) splits=("$split") ;;
@@ -55,6 +57,9 @@ recipe=$(cd "$(dirname "$0")" && pwd)
 . "$recipe/cmd.sh"
 conf=${conf:-$([ -n "$corpus" ] && echo paper || echo demo)}
 case $conf in */*) ;; *) conf=$recipe/conf/$conf ;; esac
+for file in "$conf.toml" "$conf.models"; do
+  [ -r "$file" ] || { echo "$0: $file: not there: check --conf" >&2; exit 2; }
+done
 mkdir -p "$work"
 work=$(cd "$work" && pwd) # scp files keep the names that they are given: these hold from any directory
 declare -A data=([paper]=$work/data [artist]=$work/data/artist/1)
