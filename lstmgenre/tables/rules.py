@@ -20,9 +20,14 @@ SIZED_PAIR = np.dtype([("int_size", "u1"), ("class", "<i4"), ("float_size", "u1"
 
 def check_key(key: str) -> str:
     """`key` itself; DataError where it is empty, holds white space or NUL, or cannot be written as UTF-8."""
-    if key.split() != [key] or "\0" in key or (not key.isascii() and key.encode("utf-8", "ignore").decode() != key):
+    if key.split() != [key] or "\0" in key or not is_utf8(key):
         raise DataError(f"{key!r} is no key: it must be UTF-8 text, not empty, without spaces")
     return key
+
+
+def is_utf8(text: str) -> bool:
+    """Whether it can be written as UTF-8: a name of other bytes holds what Python keeps them as."""
+    return text.isascii() or text.encode("utf-8", "ignore").decode() == text
 
 
 def is_finite(value: Any, kind: Kind) -> bool:

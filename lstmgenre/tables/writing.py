@@ -11,7 +11,7 @@ from lstmgenre.errors import DataError, UsageError
 from lstmgenre.tables import compression
 from lstmgenre.tables.encoding import checked, encode
 from lstmgenre.tables.maps import read_map
-from lstmgenre.tables.rules import Kind, check_key
+from lstmgenre.tables.rules import Kind, check_key, is_utf8
 from lstmgenre.tables.specifiers import parse_wspecifier
 from lstmgenre.tables.streams import is_pipe, is_standard, is_stream, open_output
 
@@ -36,7 +36,7 @@ class TableWriter:
         if spec.script and not spec.scattered:
             if is_pipe(spec.archive) or is_standard(spec.archive) or _is_same(spec.archive, spec.script):
                 raise UsageError(f"{wspecifier}: an scp needs an archive that is a file of its own; write ark: alone")
-            if "\n" in spec.archive or (not spec.archive.isascii() and not _is_utf8(spec.archive)):
+            if "\n" in spec.archive or not is_utf8(spec.archive):
                 raise UsageError(f"{wspecifier!r}: the archive's name cannot stand in an scp; name it otherwise")
             if os.path.isdir(spec.script):
                 raise UsageError(f"{wspecifier}: {spec.script} is a directory; name a file")
@@ -109,10 +109,6 @@ class TableWriter:
             self._script.flush()
             if not is_stream(self._spec.script):
                 Path(os.path.realpath(self._spec.script)).unlink(missing_ok=True)
-
-
-def _is_utf8(name: str) -> bool:
-    return name.encode("utf-8", "ignore").decode() == name
 
 
 def _is_same(first: str, second: str) -> bool:
