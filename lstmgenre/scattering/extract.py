@@ -74,7 +74,7 @@ class Shard:
     def lock(self) -> Path:
         return self.archive.with_suffix(".lock")
 
-    @property
+    @functools.cached_property
     def made_from(self) -> str:
         """Without the states of the recordings: one that was mended must not cost all others."""
         return _fingerprint(self.config, self.compress, [replace(excerpt, state=[]) for excerpt in self.excerpts])
@@ -268,7 +268,8 @@ def _is_begun(shard: Shard) -> bool:
 def _head(journal: Path) -> dict[str, Any]:
     """The first line of a journal; {} where there is none, or a power cut has left something else."""
     try:
-        head = json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])
+        with open(journal, encoding="utf-8") as stream:
+            head = json.loads(stream.readline())
     except (FileNotFoundError, ValueError):
         return {}
     return head if isinstance(head, dict) else {}
