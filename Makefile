@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL_SCRIPTS := $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint dist clean
 
 setup: $(VENV)/.installed
 
@@ -28,5 +28,11 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/shellcheck -x $(SHELL_SCRIPTS)
 
+# An sdist, and a wheel from it: dist/. The kernel needs no particular Python (abi3), but its wheel is one for this system;
+# for an index, auditwheel makes a manylinux wheel of it.
+dist: setup
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
 clean:
-	rm -rf $(VENV) recipes/ismir2004/data recipes/ismir2004/exp
+	rm -rf $(VENV) build dist recipes/ismir2004/data recipes/ismir2004/exp
