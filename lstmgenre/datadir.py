@@ -30,7 +30,7 @@ from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
 from lstmgenre.tables import numbered_lines, read_map, write_map
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Segment(NamedTuple):
@@ -274,7 +274,7 @@ class DataDir:
             artists[genre].add(self.utt2spk[utterance])
         alone = {genre for genre, names in artists.items() if len(names) == 1}
         for genre in sorted(alone):
-            log.warning("genre %s: has one artist only: divided by track, so its score will flatter", genre)
+            logger.warning("genre %s: has one artist only: divided by track, so its score will flatter", genre)
         groups = [u if genre in alone else self.utt2spk[u] for u, genre in zip(utterances, genres, strict=True)]
         if not 2 <= n <= min(len(set(groups)), max(Counter(genres).values(), default=0)):
             raise DataError(f"{self.path}: {len(genres)} tracks of {len(set(groups))} artists do not make {n} folds")
@@ -375,10 +375,10 @@ def mend(path: str | Path) -> None:
     if not problems:
         return
     for problem in problems:
-        log.warning("%s: %s", problem.where, problem.message)
+        logger.warning("%s: %s", problem.where, problem.message)
     fixed = data.fix()
     if dropped := set(data.utterances) - set(fixed.utterances):
-        log.warning("%s: %d of %d utterances dropped: %s", path, len(dropped), len(data.utterances), _some(dropped))
+        logger.warning("%s: %d of %d utterances dropped: %s", path, len(dropped), len(data.utterances), _some(dropped))
     backup = data.path / ".backup"
     backup.mkdir(exist_ok=True)
     for name in (*_FILES, "spk2utt", "genres"):
@@ -398,7 +398,7 @@ def combine(directories: Sequence[DataDir]) -> DataDir:
     for name, (attribute, _) in _FILES.items():
         contents = [getattr(data, attribute) for data in directories]
         if any(contents) and not all(contents):
-            log.warning("%s is not in all of the directories: left out", name)
+            logger.warning("%s is not in all of the directories: left out", name)
             continue
         merged: dict[str, Any] = {}
         for data, content in zip(directories, contents, strict=True):

@@ -18,7 +18,7 @@ from lstmgenre.tables.rules import Kind
 from lstmgenre.tables.specifiers import Rspecifier, parse_range, parse_rspecifier, split_range
 from lstmgenre.tables.streams import is_pipe, is_standard, open_file, open_input, split_offset
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Entry = tuple[str, Any]
 
@@ -84,7 +84,7 @@ def _entries(spec: Rspecifier, loaders: Loaders, same_columns: bool) -> Generato
             if not spec.permissive:
                 # Told to the input, too: if it is a command that has failed, that is the cause, and is raised instead.
                 loaders.throw(error)
-            log.warning("skipped: %s", error)
+            logger.warning("skipped: %s", error)
             if isinstance(error, FormatError) and not spec.script:
                 return
         else:
@@ -163,7 +163,7 @@ class _Script(Table):
         except (DataError, FormatError) as error:
             if not self._permissive:
                 raise
-            log.warning("skipped: %s", error)
+            logger.warning("skipped: %s", error)
             raise KeyError(key) from error
 
     def __iter__(self) -> Iterator[str]:
@@ -262,5 +262,5 @@ def _cut(value: Any, wanted: str, where: str) -> Any:
         raise FormatError(f"range [{wanted}] of a value that is no matrix or vector")
     slices, cut = parse_range(wanted, value.shape)
     if cut:
-        log.warning("%s: range [%s] ends after the last of %d rows and is cut there", where, wanted, len(value))
+        logger.warning("%s: range [%s] ends after the last of %d rows and is cut there", where, wanted, len(value))
     return np.ascontiguousarray(value[slices])
