@@ -14,8 +14,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from lstmgenre import audio, parallel, svm
+from lstmgenre import audio, svm
 from lstmgenre.datadir import DataDir
+from lstmgenre.parallel.run import run
 from lstmgenre.scoring import Report
 from lstmgenre.segments import mean_vector
 from lstmgenre.tables import read_table
@@ -52,7 +53,7 @@ def mfcc_vectors(data: DataDir, jobs: int = 1) -> dict[str, np.ndarray]:
     """Mean, then standard deviation of the MFCCs of each track, (40,)."""
     shards = [data.subset(data.utterances[k::jobs]) for k in range(min(jobs, len(data.utterances)))]
     vectors: dict[str, np.ndarray] = {}
-    for part in parallel.run(_mfcc_shard, shards, jobs, str(data.path / "log" / "mfcc.JOB.log")):
+    for part in run(_mfcc_shard, shards, jobs, str(data.path / "log" / "mfcc.JOB.log")):
         vectors.update(part)
     return dict(sorted(vectors.items()))
 

@@ -6,8 +6,8 @@ import signal
 
 import threadpoolctl
 
-from lstmgenre import parallel
 from lstmgenre.errors import DataError
+from lstmgenre.tables.streams import NO_PIPES
 
 
 def square(number):
@@ -18,7 +18,7 @@ def square(number):
 
 
 def where(_):
-    return os.getcwd(), os.environ[parallel.NO_PIPES]
+    return os.getcwd(), os.environ[NO_PIPES]
 
 
 def who(_):

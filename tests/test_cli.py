@@ -298,7 +298,7 @@ def test_numbers_that_are_not_finite_are_usage_errors(work, command, line):
 
 def test_scoring_and_pooling_load_no_torch(work, model):
     code = (
-        "import sys, lstmgenre.scoring, lstmgenre.segments, lstmgenre.sharded, lstmgenre.svm; "
+        "import sys, lstmgenre.scoring, lstmgenre.segments, lstmgenre.parallel.table, lstmgenre.svm; "
         "print({'torch', 'sklearn'} & set(sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

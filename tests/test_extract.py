@@ -240,7 +240,7 @@ def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(extract.parallel, "run", keep)
+        patched.setattr(extract, "run", keep)
         with pytest.raises(KeyboardInterrupt):
             extract.extract(data, SMALL, jobs=2)
     extract.extract(data, replace(SMALL, quantise=True), jobs=2)

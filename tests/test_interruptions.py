@@ -38,7 +38,13 @@ DIM = 5
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
-    ["lstmgenre.cli", "lstmgenre.scattering.extract", "lstmgenre.training.trainer", "lstmgenre.sharded", __name__]
+    [
+        "lstmgenre.cli",
+        "lstmgenre.scattering.extract",
+        "lstmgenre.training.trainer",
+        "lstmgenre.parallel.table",
+        __name__,
+    ]
 )
 
 

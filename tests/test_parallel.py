@@ -13,10 +13,13 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from lstmgenre import parallel
 from lstmgenre.cli.app import app
 from lstmgenre.errors import DataError
+from lstmgenre.parallel import dask, loky, slurm
+from lstmgenre.parallel import engine as engines
+from lstmgenre.parallel.run import ATTEMPTS, run
 from lstmgenre.scattering import record
+from lstmgenre.tables.streams import NO_PIPES
 from tests import shards
 from tests.conftest import BIN
 from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)
@@ -57,12 +60,12 @@ def engine(request, monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(tmp_path)
     if request.param == "dask":
-        return partial(parallel.dask, scheduler=request.getfixturevalue("scheduler"))
-    return parallel.loky if request.param == "loky" else partial(parallel.slurm, cluster="local")
+        return partial(dask.workers, scheduler=request.getfixturevalue("scheduler"))
+    return loky.processes if request.param == "loky" else partial(slurm.jobs, cluster="local")
 
 
 def test_every_shard_gives_its_result_and_its_log(engine):
-    assert parallel.run(shards.square, [3, 1, 2], 2, "log/square.JOB.log", engine) == [9, 1, 4]
+    assert run(shards.square, [3, 1, 2], 2, "log/square.JOB.log", engine) == [9, 1, 4]
     lines = Path("log/square.1.log").read_text().splitlines()
     assert lines[0].startswith("# ")
     assert any(line.startswith("# Started at ") for line in lines)
@@ -72,19 +75,19 @@ def test_every_shard_gives_its_result_and_its_log(engine):
 
 
 def test_workers_know_where_paths_start_and_that_pipes_are_forbidden(engine, monkeypatch):
-    monkeypatch.setenv(parallel.NO_PIPES, "1")
-    assert parallel.run(shards.where, [1, 2], 2, "JOB.log", engine) == [(os.getcwd(), "1")] * 2
+    monkeypatch.setenv(NO_PIPES, "1")
+    assert run(shards.where, [1, 2], 2, "JOB.log", engine) == [(os.getcwd(), "1")] * 2
 
 
 def test_an_error_of_the_user_ends_the_run_at_once_and_names_the_log(engine):
     with pytest.raises(DataError, match=r"^bad: is no good \(log: log/x\.1\.log\)$"):
-        parallel.run(shards.refused, ["bad"], 2, "log/x.JOB.log", engine)
+        run(shards.refused, ["bad"], 2, "log/x.JOB.log", engine)
     assert Path("bad").read_text() == "."
     assert "# Ended (code 1) at " in Path("log/x.1.log").read_text()
 
 
 def test_the_shard_of_a_lost_worker_is_run_again(engine):
-    assert parallel.run(shards.killed, [("a", 0), ("b", 1), ("c", 0)], 2, "log/x.JOB.log", engine) == ["a", "b", "c"]
+    assert run(shards.killed, [("a", 0), ("b", 1), ("c", 0)], 2, "log/x.JOB.log", engine) == ["a", "b", "c"]
     assert Path("b").read_text() == ".."
     assert Path("log/x.2.log").read_text().splitlines()[-1].startswith("# Ended (code 0)")
 
@@ -92,7 +95,7 @@ def test_the_shard_of_a_lost_worker_is_run_again(engine):
 @pytest.mark.parametrize("engine", ["loky", "dask"], indirect=True)
 def test_a_shard_that_is_lost_each_time_is_told_when_the_others_are_done(engine):
     with pytest.raises(DataError) as error:
-        parallel.run(shards.killed, [("a", 99), ("b", 0), ("c", 0)], 2, "log/x.JOB.log", engine)
+        run(shards.killed, [("a", 99), ("b", 0), ("c", 0)], 2, "log/x.JOB.log", engine)
     assert "job 1 of 3" in str(error.value)
     assert "log/x.1.log ends: INFO (lstmgenre.test) trying a" in str(error.value)
     assert len(Path("a").read_text()) <= 4  # dask, not we, counts to four
@@ -103,36 +106,38 @@ def test_a_shard_that_is_lost_each_time_is_told_when_the_others_are_done(engine)
 def test_a_shard_that_fails_is_run_three_times(tmp_path):
     cases = [(str(tmp_path / name), times) for name, times in (("once", 1), ("always", 99), ("never", 0))]
     with pytest.raises(DataError, match=r"^job 2 of 3 .*MemoryError: no room for an array; .*2\.log ends: ") as error:
-        parallel.run(shards.hungry, cases, 1, str(tmp_path / "JOB.log"))
+        run(shards.hungry, cases, 1, str(tmp_path / "JOB.log"))
     assert "job 1" not in str(error.value)
-    assert [len(Path(name).read_text()) for name, _ in cases] == [2, parallel.ATTEMPTS, 1]
+    assert [len(Path(name).read_text()) for name, _ in cases] == [2, ATTEMPTS, 1]
 
 
 def test_workers_of_this_machine_are_other_processes_with_one_thread(tmp_path):
-    results = parallel.run(shards.who, range(4), 2, str(tmp_path / "JOB.log"))
+    results = run(shards.who, range(4), 2, str(tmp_path / "JOB.log"))
     assert os.getpid() not in {pid for pid, _ in results}
     assert {threads for _, threads in results} == {1}
 
 
 def test_workers_of_this_machine_never_see_ctrl_c(shell):
     # In a process where multiprocessing has not started anything before.
-    run = "parallel.run(Path.read_text, [Path('/proc/self/status')], 2, 'JOB.log')"
-    done = shell(f'{sys.executable} -c "from pathlib import Path; from lstmgenre import parallel; print(*{run})"')
+    run = "run(Path.read_text, [Path('/proc/self/status')], 2, 'JOB.log')"
+    done = shell(
+        f'{sys.executable} -c "from pathlib import Path; from lstmgenre.parallel.run import run; print(*{run})"'
+    )
     (blocked,) = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("SigBlk:")]
     assert int(blocked, 16) >> signal.SIGINT - 1 & 1
 
 
 def test_workers_end_with_a_starter_that_nobody_waits_for(tmp_path):
     starter = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert not parallel._has_ended(starter.pid)
+    assert not engines.has_ended(starter.pid)
     starter.kill()
     while (
         os.waitid(os.P_PID, starter.pid, os.WEXITED | os.WNOWAIT) is None
     ):  # a zombie: it has ended and is still there
         time.sleep(0.01)
-    assert parallel._has_ended(starter.pid)
+    assert engines.has_ended(starter.pid)
     starter.communicate()
-    assert parallel._has_ended(starter.pid)
+    assert engines.has_ended(starter.pid)
 
 
 class SlurmJob:
@@ -154,11 +159,11 @@ def test_a_slurm_job_is_lost_when_it_has_left_the_queue_without_a_result(tmp_pat
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SQUEUE_PARTITION", "other")
-    monkeypatch.setattr(parallel, "_SQUEUE_SECONDS", -1)
-    monkeypatch.setattr(parallel, "_RESULT_SECONDS", 0)
+    monkeypatch.setattr(slurm, "_SQUEUE_SECONDS", -1)
+    monkeypatch.setattr(slurm, "_RESULT_SECONDS", 0)
     monkeypatch.chdir(tmp_path)
-    queue = parallel._Queue()
-    ended, lost = (parallel._Queued(SlurmJob(k, tmp_path / f"{k}.pkl"), queue) for k in ("6", "7"))
+    queue = slurm._Queue()
+    ended, lost = (slurm._Queued(SlurmJob(k, tmp_path / f"{k}.pkl"), queue) for k in ("6", "7"))
     assert not lost.done()  # squeue fails, for want of its file: nothing is known
     (tmp_path / "queue").write_text("6\n7\n")
     assert not lost.done()
@@ -166,7 +171,7 @@ def test_a_slurm_job_is_lost_when_it_has_left_the_queue_without_a_result(tmp_pat
     lost.done()
     time.sleep(0.01)
     assert lost.done()
-    with pytest.raises(parallel._Lost, match=r"Slurm ended it: STEP 7\.0 .* DUE TO TIME LIMIT$"):
+    with pytest.raises(engines.Lost, match=r"Slurm ended it: STEP 7\.0 .* DUE TO TIME LIMIT$"):
         lost.result()
     assert not ended.done()
     (tmp_path / "6.pkl").touch()
@@ -176,22 +181,22 @@ def test_a_slurm_job_is_lost_when_it_has_left_the_queue_without_a_result(tmp_pat
 
 def test_a_slurm_job_ends_at_sigterm_and_not_at_the_signal_before():
     code = (
-        "import os, signal; from lstmgenre import parallel\n"
+        "import os, signal; from lstmgenre.parallel.slurm import _as_slurm_job\n"
         "def job():\n    os.kill(os.getpid(), signal.SIGUSR2); print('on', flush=True)\n"
         "    try: os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n    except Exception: print('no')\n"
-        "parallel._as_slurm_job(None, job)"
+        "_as_slurm_job(None, job)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "on\n"), done.stderr
 
 
 def test_a_log_is_named_by_its_job_and_its_folder_by_nothing(tmp_path):
-    assert parallel.run(shards.square, [2], 1, str(tmp_path / "JOBS" / "x.JOB.log")) == [4]
+    assert run(shards.square, [2], 1, str(tmp_path / "JOBS" / "x.JOB.log")) == [4]
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.log")] == ["JOBS/x.1.log"]
 
 
 def test_a_single_job_stays_in_this_process(tmp_path):
-    assert parallel.run(shards.who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
+    assert run(shards.who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +210,7 @@ def test_a_single_job_stays_in_this_process(tmp_path):
     ],
 )
 def test_engines_that_are_not_there(data, options, status, said, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(parallel, "_DASK_SECONDS", 0.1)
+    monkeypatch.setattr(dask, "_ANSWER_SECONDS", 0.1)
     monkeypatch.setenv("PATH", str(data.path))  # this machine may have a Slurm
     done = CliRunner().invoke(app, ["extract-scat", str(data.path), *options.split()])
     said_by = str(done.exception) if isinstance(done.exception, DataError) else done.stderr

@@ -27,7 +27,7 @@ from lstmgenre import console
 from lstmgenre.files import atomic_output
 
 if TYPE_CHECKING:
-    from lstmgenre.parallel import Engine
+    from lstmgenre.parallel.engine import Engine
 
 app = typer.Typer(
     name="lstmgenre",
@@ -110,18 +110,18 @@ Address = Annotated[
 
 
 def engine(backend: Backend, address: str | None) -> Engine:
-    """What lstmgenre.parallel calls the engine of these options."""
-    from lstmgenre import parallel
+    """The engine of lstmgenre.parallel that these options mean."""
+    from lstmgenre.parallel import dask, loky, slurm
 
     if backend is Backend.dask:
         if not re.fullmatch(r"(tcp|tls)://.+:\d+", address or ""):
             raise typer.BadParameter("--backend dask needs --scheduler tcp://HOST:PORT")
-        return partial(parallel.dask, scheduler=str(address))
+        return partial(dask.workers, scheduler=str(address))
     if backend is Backend.slurm:
-        return partial(parallel.slurm, cluster=address or "slurm")
+        return partial(slurm.jobs, cluster=address or "slurm")
     if address is not None:
         raise typer.BadParameter("--scheduler is for --backend dask")
-    return parallel.loky
+    return loky.processes
 
 
 _LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile")

@@ -42,8 +42,8 @@ def pool_segments(
 
     Example: lstmgenre pool-segments scp:exp/lstm/test/post.scp ark,scp:seg.ark,seg.scp --fuse scp:data/test/feats.scp
     """
+    from lstmgenre.parallel.table import map_table
     from lstmgenre.segments import Pooling, pool_table
-    from lstmgenre.sharded import map_table
     from lstmgenre.tables import files_of
 
     options = {"threshold": threshold, "fuse": fuse}

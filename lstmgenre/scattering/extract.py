@@ -25,9 +25,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lstmgenre import audio, files, parallel, tables
+from lstmgenre import audio, files, tables
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
+from lstmgenre.parallel import loky
+from lstmgenre.parallel.engine import Engine
+from lstmgenre.parallel.run import run
 from lstmgenre.scattering import record
 from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
 from lstmgenre.tables.encoding import encode
@@ -107,7 +110,7 @@ def extract(
     *,
     jobs: int = 1,
     compress: bool = False,
-    engine: parallel.Engine = parallel.loky,
+    engine: Engine = loky.processes,
 ) -> Extraction:
     """Extract the features of every utterance of `data` and write feats.scp, utt2num_frames and utt2dur.
 
@@ -132,7 +135,7 @@ def _extract(
     config: FeatureConfig,
     jobs: int,
     compress: bool,
-    engine: parallel.Engine,
+    engine: Engine,
 ) -> Extraction:
     made_from = _fingerprint(config, compress, excerpts)
     recorded = record.read(archives)
@@ -148,7 +151,7 @@ def _extract(
             _begin(shard, [])
     failed: dict[str, str] = {}
     log = str(data.path / "log" / "extract_scat.JOB.log")
-    for failures in parallel.run(extract_shard, shards, jobs, log, engine):
+    for failures in run(extract_shard, shards, jobs, log, engine):
         failed.update(failures)
     for utterance, reason in sorted(failed.items()):
         logger.warning("%s: left out: %s", utterance, reason)

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from lstmgenre import parallel
 from lstmgenre.errors import DataError, UsageError
 from lstmgenre.files import atomic_output, exclusive, state_of
+from lstmgenre.parallel import loky
+from lstmgenre.parallel.engine import Engine
+from lstmgenre.parallel.run import run
 from lstmgenre.tables import Kind, TableWriter, file_of, read_script, read_table
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
 from lstmgenre.tables.streams import is_stream
@@ -45,7 +47,7 @@ def map_table(
     wspecifier: str,
     kind: Kind = "matrix",
     jobs: int = 1,
-    engine: parallel.Engine = parallel.loky,
+    engine: Engine = loky.processes,
     made_with: Iterable[Path | str] = (),
 ) -> int:
     """Write what step(matrices of a table, **options) yields; returns the number of entries.
@@ -79,7 +81,7 @@ def map_table(
                     stream.writelines(part)
                 shards.append(Shard(function, f"{read_options}:{script}", script.with_suffix(".ark"), kind))
             _remove_all_but({shard.archive.stem for shard in shards}, folder)
-            parallel.run(run_shard, shards, jobs, str(archive.parent / "log" / f"{archive.stem}.JOB.log"), engine)
+            run(run_shard, shards, jobs, str(archive.parent / "log" / f"{archive.stem}.JOB.log"), engine)
             made = (entry for shard in shards for entry in read_table(f"ark:{shard.archive}", kind))
             count = _write(writer, _alike(made, rspecifier))
             _remove_all_but(set(), folder)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstmgenre import parallel
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import exclusive
-from lstmgenre.sharded import map_table
+from lstmgenre.parallel.run import ATTEMPTS, this_process
+from lstmgenre.parallel.table import map_table
 from lstmgenre.tables import TableWriter, read_map, write_map
 from tests import shards
 
@@ -38,7 +38,7 @@ def run(jobs=3, rspecifier="scp:in.scp", **options):
     """The names that were asked for, in order."""
     Path("asked").write_text("")
     # In this process, one after the other: what other engines do differently is test_parallel's.
-    how = {"jobs": jobs, "engine": parallel._here, "made_with": ["model"]}
+    how = {"jobs": jobs, "engine": this_process, "made_with": ["model"]}
     map_table(shards.scaled, {"factor": 2.0, **options}, rspecifier, "ark,scp:out.ark,out.scp", **how)
     return Path("asked").read_text().split()
 
@@ -70,7 +70,7 @@ def test_a_shard_that_fails_time_and_again_is_told_and_the_rest_is_kept():
     assert len(before := kept()) == 2
     with pytest.raises(DataError, match="u3 is too much"):
         run(lost="u3")
-    assert Path("asked").read_text().split() == ["u2", "u3"] * parallel.ATTEMPTS
+    assert Path("asked").read_text().split() == ["u2", "u3"] * ATTEMPTS
     assert kept() == before
 
 
