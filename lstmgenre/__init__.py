@@ -13,8 +13,8 @@
     report       the scores of experiments                             -> the paper's tables
     bundle       a trained system in one directory, an audio file      -> its genre
 
-below them all: errors, files (whole or absent), tables (Kaldi archives), parallel and sharded (many processes), console
-(what a person sees). `load` is the way from a bundle to the genres of audio files.
+below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (many processes), console (what a
+person sees). `load` is the way from a bundle to the genres of audio files.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lstmgenre import datadir
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, ModelError
 from lstmgenre.files import atomic_output, read_json
@@ -172,7 +173,7 @@ def select(
     `posteriors` (frames, classes) and, for fused vectors, `features` (frames, dim) of each track of `data`. The paper's
     values come first, so that max() keeps them among equals. Raises DataError where folds or pooling do.
     """
-    divisions = data.subset(posteriors).folds(folds, seed)
+    divisions = datadir.folds(data.subset(posteriors), folds, seed)
     for threshold in THRESHOLDS:
         vectors = dict(pool_all(posteriors.items(), threshold, features))
         for c in PENALTIES:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstmgenre.datadir import DataDir, Segment, combine, mend
+from lstmgenre.datadir import DataDir, Excerpt, combine, fix, folds, hold_out, mend, validate
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables import read_map
 
@@ -38,7 +38,7 @@ def data(tmp_path):
 
 
 def messages(path):
-    return [f"{Path(p.where).name}: {p.message}" for p in DataDir.read(path, strict=False).validate()]
+    return [f"{Path(p.where).name}: {p.message}" for p in validate(DataDir.read(path, strict=False))]
 
 
 # Reading and writing --------------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def messages(path):
 
 def test_what_is_written_is_read_and_valid(data):
     assert DataDir.read(data.path) == data
-    assert DataDir.read(data.path).validate() == []
+    assert validate(DataDir.read(data.path)) == []
     assert (data.path / "utt2dur").read_text().startswith("a0-t0 30.125\na0-t1 30.125\n")
 
 
@@ -56,7 +56,7 @@ def test_files_are_sorted_as_in_the_c_locale(tmp_path):
     sort = os.popen(f"LC_ALL=C sort {tmp_path}/utt2spk").read()
     assert (tmp_path / "utt2spk").read_text() == sort
     assert DataDir.read(tmp_path).utterances == sorted(names, key=str.encode)
-    assert DataDir.read(tmp_path).validate() == []
+    assert validate(DataDir.read(tmp_path)) == []
 
 
 def test_spk2utt_is_that_of_kaldi(tmp_path):
@@ -81,9 +81,9 @@ def test_genres_are_sorted_or_as_the_file_says(data):
 
 def test_where_the_audio_is(data):
     assert data.recording_of("a1-t2") == ("audio/a1-t2.wav", None, None)
-    data.segments = {"a1-t2": Segment("a0-t0", 1.5, 4.0)}
+    data.segments = {"a1-t2": Excerpt("a0-t0", 1.5, 4.0)}
     assert data.recording_of("a1-t2") == ("audio/a0-t0.wav", 1.5, 4.0)
-    data.segments = {"a1-t2": Segment("a0-t0", 1.5, -1.0)}  # to the end, as in Kaldi's extract-segments
+    data.segments = {"a1-t2": Excerpt("a0-t0", 1.5, -1.0)}  # to the end, as in Kaldi's extract-segments
     data.write()
     assert DataDir.read(data.path).recording_of("a1-t2") == ("audio/a0-t0.wav", 1.5, None)
     with pytest.raises(DataError, match="segments: no line for a0-t0"):
@@ -146,7 +146,7 @@ def test_a_damaged_line_is_an_error_or_a_problem(data, name, line, message):
         DataDir.read(data.path)
     assert message in str(error.value)
     assert str(path) in str(error.value)
-    problem = DataDir.read(data.path, strict=False).validate()[0]
+    problem = validate(DataDir.read(data.path, strict=False))[0]
     assert message in problem.message
     assert (problem.where, problem.remedy) == (str(path), f"lstmgenre validate-data {data.path} --fix")
 
@@ -173,7 +173,7 @@ def test_order_and_agreement_are_checked(data):
         "feats.scp: no line for a0-t1 and 22 more",
         "feats.scp: z-t0 not in utt2spk",
     ]
-    fixed = DataDir.read(data.path).fix()
+    fixed = fix(DataDir.read(data.path))
     fixed.write()
     assert fixed.utterances == ["a0-t0"]
     assert messages(data.path) == []
@@ -183,31 +183,31 @@ def test_what_mends_a_directory_can_be_given_to_a_shell(tmp_path):
     make(tmp_path / "my data").write()
     (tmp_path / "my data" / "utt2genre").write_text("x y\n")
     (tmp_path / "my data" / "feats.scp").write_text("")
-    remedies = [shlex.split(problem.remedy) for problem in DataDir.read(tmp_path / "my data").validate()]
+    remedies = [shlex.split(problem.remedy) for problem in validate(DataDir.read(tmp_path / "my data"))]
     assert ["lstmgenre", "extract-scat", str(tmp_path / "my data")] in remedies
     assert ["lstmgenre", "validate-data", str(tmp_path / "my data"), "--fix"] in remedies
 
 
 def test_an_empty_file_is_a_problem(data):
     (data.path / "feats.scp").write_text("")
-    assert DataDir.read(data.path).validate() == [
+    assert validate(DataDir.read(data.path)) == [
         ("empty", str(data.path / "feats.scp"), f"lstmgenre extract-scat {data.path}")
     ]
 
 
 def test_segments_need_their_recordings(data):
     data.wav_scp = {"r1": "one.wav", "r2": "two.wav"}
-    data.segments = {name: Segment("r1", i, i + 1) for i, name in enumerate(data.utterances)}
-    data.segments["a0-t1"] = Segment("r3", 0, 1)
+    data.segments = {name: Excerpt("r1", i, i + 1) for i, name in enumerate(data.utterances)}
+    data.segments["a0-t1"] = Excerpt("r3", 0, 1)
     data.write()
     assert messages(data.path) == [
         "segments: the recording of a0-t1 is not in wav.scp",
         "wav.scp: no segment is of the recording r2",
     ]
-    fixed = data.fix()
+    fixed = fix(data)
     assert "a0-t1" not in fixed.utterances
     assert fixed.wav_scp == {"r1": "one.wav"}
-    assert fixed.validate() == []
+    assert validate(fixed) == []
 
 
 def test_names_must_sort_by_artist(tmp_path):
@@ -227,7 +227,7 @@ def test_genres_must_be_in_the_file(data):
 def test_an_empty_directory_is_not_valid(tmp_path):
     assert messages(tmp_path) == ["utt2spk: no utterances", "wav.scp: neither audio nor features"]
     with pytest.raises(DataError, match="no utterance is in every file"):
-        DataDir.read(tmp_path).fix()
+        fix(DataDir.read(tmp_path))
 
 
 @settings(max_examples=50, deadline=None)
@@ -245,11 +245,11 @@ def test_what_is_fixed_is_valid_and_nothing_common_is_lost(tmp_path_factory, dra
     broken = DataDir.read(path, strict=False)
     if not common:
         with pytest.raises(DataError):
-            broken.fix()
+            fix(broken)
         return
-    broken.fix().write()
+    fix(broken).write()
     if kept["utt2spk"] and (kept["wav.scp"] or kept["feats.scp"]):
-        assert DataDir.read(path).validate() == []
+        assert validate(DataDir.read(path)) == []
     assert DataDir.read(path).utterances == sorted(common)
 
 
@@ -262,51 +262,12 @@ def test_mending_says_what_it_drops_and_keeps_the_old_files(data, caplog):
     mend(data.path)
     assert "utt2genre: line 24: the line has no end" in caplog.text
     assert "3 of 24 utterances dropped: a0-t0 and 2 more" in caplog.text
-    assert DataDir.read(data.path).validate() == []
+    assert validate(DataDir.read(data.path)) == []
     assert len(DataDir.read(data.path).utterances) == 21
     assert (data.path / ".backup/utt2genre").read_bytes() == whole[:-1]
 
 
 # Dividing -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("by", "name", "folder"), [("utterance", "plain", "split4utt"), ("artist", "byspk", "split4")])
-def test_splits_are_those_of_kaldi(tmp_path, by, name, folder):
-    parts = DataDir(tmp_path, utt2spk=read_map(KALDI / "utt2spk")).split(4, by)
-    for i, part in enumerate(parts, 1):
-        part.write()
-        assert (tmp_path / folder / str(i) / "utt2spk").read_bytes() == (KALDI / f"split4.{name}.{i}").read_bytes()
-
-
-@given(
-    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12),
-    n=st.integers(1, 12),
-    by=st.sampled_from(["utterance", "artist"]),
-)
-def test_a_split_loses_nothing_and_has_no_empty_part(sizes, n, by):
-    names = {f"a{i:02d}-t{j}": f"a{i:02d}" for i, size in enumerate(sizes) for j in range(size)}
-    data = DataDir(Path("d"), utt2spk=names, wav_scp=dict.fromkeys(names, "x"))
-    if n > (len(names) if by == "utterance" else len(sizes)):
-        with pytest.raises(DataError, match="cannot be split"):
-            data.split(n, by)
-        return
-    parts = data.split(n, by)
-    assert [name for part in parts for name in part.utterances] == data.utterances
-    assert all(part.validate() == [] for part in parts)
-    lengths = [len(part.utterances) for part in parts]
-    if by == "utterance":
-        assert lengths == sorted(lengths, reverse=True)
-        assert lengths[0] - lengths[-1] <= 1
-    else:
-        assert sum((Counter(set(part.utt2spk.values())) for part in parts), Counter()).most_common(1)[0][1] == 1
-
-
-def test_what_cannot_be_split_is_refused(data):
-    for n, by in ((0, "utterance"), (25, "utterance"), (9, "artist")):
-        with pytest.raises(DataError, match="cannot be split"):
-            data.split(n, by)
-    with pytest.raises(DataError, match="write utterance or artist"):
-        data.split(2, "genre")
 
 
 def test_a_subset_has_its_part_of_every_file(data):
@@ -322,9 +283,9 @@ def test_the_artists_statistics_go_with_them(data):
     data.cmvn = {artist: f"cmvn.ark:{i}" for i, artist in enumerate(data.spk2utt)}
     data.write()
     assert DataDir.read(data.path) == data
-    assert DataDir.read(data.path).validate() == []
+    assert validate(DataDir.read(data.path)) == []
     assert data.subset(["a1-t0", "a1-t1", "a3-t2"]).cmvn == {"a1": "cmvn.ark:1", "a3": "cmvn.ark:3"}
-    parts = data.split(8, "artist")
+    parts = [data.subset(utterances) for utterances in data.spk2utt.values()]
     assert [part.cmvn for part in parts] == [{artist: line} for artist, line in data.cmvn.items()]
     assert combine(parts).cmvn == data.cmvn
     (data.path / "cmvn.scp").write_text("a0 x:0\na9 x:9\n")
@@ -332,12 +293,13 @@ def test_the_artists_statistics_go_with_them(data):
         "cmvn.scp: no line for the artist a1 and 6 more",
         "cmvn.scp: a9 is no artist of utt2spk",
     ]
-    fixed = DataDir.read(data.path).fix()
+    fixed = fix(DataDir.read(data.path))
     assert (fixed.cmvn, set(fixed.utt2spk.values())) == ({"a0": "x:0"}, {"a0"})
 
 
 def test_halves_combine_to_the_whole(data):
-    first, second = data.split(2)
+    first, second = (data.subset(data.utterances[part]) for part in (slice(None, 12), slice(12, None)))
+    second.path = Path("second")
     assert combine([second, first]) == DataDir(**{**vars(data), "path": second.path})
 
 
@@ -358,13 +320,13 @@ def test_combining_keeps_what_all_have_and_refuses_contradictions(data, caplog):
 @given(fraction=st.floats(0.01, 0.5), seed=st.integers(0, 9), artists=st.integers(5, 20))
 def test_held_out_are_whole_artists_and_every_genre_stays(fraction, seed, artists):
     data = make("exp/train", artists=artists)
-    train, cv = data.hold_out(fraction, seed)
+    train, cv = hold_out(data, fraction, seed)
     assert sorted(train.utterances + cv.utterances) == data.utterances
     assert not set(train.utt2spk.values()) & set(cv.utt2spk.values())
     assert set(train.utt2genre.values()) == set(data.utt2genre.values())
     assert train.genres == cv.genres == data.genres
     assert cv.utterances
-    assert (train, cv) == data.hold_out(fraction, seed)
+    assert (train, cv) == hold_out(data, fraction, seed)
 
 
 @given(
@@ -377,7 +339,7 @@ def test_genres_are_held_out_in_like_shares_to_within_half_an_artist(sizes, frac
     data = DataDir(Path("x"), utt2spk={u: a for a, u, _ in tracks}, utt2genre={u: g for _, u, g in tracks})
     if Counter(genre for genre, _ in sizes).most_common(1)[0][1] == 1:
         return  # nobody can be spared
-    _, cv = data.hold_out(fraction, seed)
+    _, cv = hold_out(data, fraction, seed)
     held, total = Counter(cv.utt2genre.values()), Counter(data.utt2genre.values())
     for genre in total:
         largest = max(size for of, size in sizes if of == genre)
@@ -389,39 +351,39 @@ def test_genres_are_held_out_in_like_shares_to_within_half_an_artist(sizes, frac
 def test_artists_twice_as_large_as_a_genres_share_fill_the_tenth_all_the_same():
     tracks = [(f"{g}{a}", f"{g}{a}-{t}", g) for g in GENRES for a in range(5) for t in range(2)]
     data = DataDir(Path("x"), utt2spk={u: a for a, u, _ in tracks}, utt2genre={u: g for _, u, g in tracks})
-    _, cv = data.hold_out()
+    _, cv = hold_out(data)
     assert len(cv.utterances) == len(data.utterances) // 10 // 2 * 2
     assert set(Counter(cv.utt2genre.values()).values()) == {2}
 
 
 def test_a_tenth_is_held_out_and_the_seed_decides_which():
     data = make("exp/train", artists=40)
-    train, cv = data.hold_out()
+    train, cv = hold_out(data)
     assert (len(train.utterances), len(cv.utterances)) == (108, 12)
     assert (train.path, cv.path) == (Path("exp/train_tr90"), Path("exp/train_cv10"))
-    assert data.hold_out(seed=1)[1].utterances != cv.utterances
+    assert hold_out(data, seed=1)[1].utterances != cv.utterances
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
 def test_what_is_no_share_is_not_held_out(fraction):
     with pytest.raises(DataError, match="between 0 and 1"):
-        make("x").hold_out(fraction)
+        hold_out(make("x"), fraction)
 
 
 def test_an_artist_that_is_all_of_a_genre_is_never_held_out():
     genres = {name: name.split("-")[0] for name in make("x").utt2spk}
     with pytest.raises(DataError, match="no artist can be held out"):
-        make("x", utt2genre=genres).hold_out()
+        hold_out(make("x", utt2genre=genres))
     with pytest.raises(DataError, match="no artist can be held out"):
-        make("x", artists=1, utt2genre={}).hold_out()
+        hold_out(make("x", artists=1, utt2genre={}))
 
 
 @pytest.mark.parametrize("n", [2, 5])
 def test_folds_hold_out_every_track_once_and_no_artist_on_both_sides(n):
     data = make("exp/train", artists=40)
-    folds = data.folds(n)
-    assert sorted(u for _, test in folds for u in test.utterances) == data.utterances
-    for i, (train, test) in enumerate(folds, 1):
+    divisions = folds(data, n)
+    assert sorted(u for _, test in divisions for u in test.utterances) == data.utterances
+    for i, (train, test) in enumerate(divisions, 1):
         assert sorted(train.utterances + test.utterances) == data.utterances
         assert not set(train.utt2spk.values()) & set(test.utt2spk.values())
         assert train.genres == test.genres == data.genres
@@ -429,8 +391,8 @@ def test_folds_hold_out_every_track_once_and_no_artist_on_both_sides(n):
         for genre in data.genres:
             share = [list(part.utt2genre.values()).count(genre) for part in (test, data)]
             assert abs(share[0] - share[1] / n) <= 3  # to within an artist, who has three tracks
-    assert folds == data.folds(n)
-    assert folds != data.folds(n, seed=1)
+    assert divisions == folds(data, n)
+    assert divisions != folds(data, n, seed=1)
 
 
 def test_folds_divide_a_genre_of_one_artist_by_track_and_say_so(caplog):
@@ -438,15 +400,15 @@ def test_folds_divide_a_genre_of_one_artist_by_track_and_say_so(caplog):
     data.utt2genre = {
         u: "solo" if artist == data.utt2spk[data.utterances[0]] else "rest" for u, artist in data.utt2spk.items()
     }
-    folds = data.folds(3)
-    assert all("solo" in part.utt2genre.values() for fold in folds for part in fold)
+    divisions = folds(data, 3)
+    assert all("solo" in part.utt2genre.values() for division in divisions for part in division)
     assert "genre solo" in caplog.text
 
 
 def test_folds_that_would_leave_a_genre_out_of_training_are_refused():
     data = make("x", artists=4)
     with pytest.raises(DataError, match="12 tracks of 12 artists do not make 5 folds"):
-        data.folds(5)
+        folds(data, 5)
     data.utt2genre = {u: "one" if u == data.utterances[0] else "rest" for u in data.utterances}
     with pytest.raises(DataError, match="one would be held out"):
-        data.folds(2)
+        folds(data, 2)

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from lstmgenre import audio
-from lstmgenre.datadir import DataDir, Segment
+from lstmgenre.datadir import DataDir, Excerpt, validate
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.files import exclusive
 from lstmgenre.scattering import extract, record
@@ -58,7 +58,7 @@ def test_each_utterance_gets_the_features_of_its_audio(data):
         np.testing.assert_array_equal(matrix, transform(samples))
         assert again.utt2num_frames[name] == len(matrix)
         assert again.utt2dur[name] == pytest.approx(len(samples) / 4000, abs=1e-3)
-    assert again.validate() == []
+    assert validate(again) == []
     assert len(list((data.path / "data").glob("*.ark"))) == 2
     assert len((data.path / "data" / "scat_paths.txt").read_text().splitlines()) == transform.dim + 1
 
@@ -73,7 +73,7 @@ def test_the_number_of_jobs_changes_no_number(data, tmp_path):
 
 
 def test_segments_cut_their_recordings(data):
-    data.segments = {"a0-x": Segment("a0-t0", 0.25, 0.75), "a1-y": Segment("a1-t1", 0.5, 2.0)}
+    data.segments = {"a0-x": Excerpt("a0-t0", 0.25, 0.75), "a1-y": Excerpt("a1-t1", 0.5, 2.0)}
     data.utt2spk = {"a0-x": "a0", "a1-y": "a1"}
     data.utt2genre = dict.fromkeys(data.utt2spk, "tone")
     data.write()

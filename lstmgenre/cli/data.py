@@ -86,12 +86,13 @@ def split_data(
 
     Example: lstmgenre split-data data/train data/evaluation data/artist --folds 2
     """
-    from lstmgenre.datadir import DataDir, combine
+    from lstmgenre import datadir
+    from lstmgenre.datadir import DataDir
 
     with recorded(context, out):
-        data = combine([DataDir.read(data_dir, need=["utt2spk", "utt2genre"]) for data_dir in data_dirs])
+        data = datadir.combine([DataDir.read(data_dir, need=["utt2spk", "utt2genre"]) for data_dir in data_dirs])
         data.path = out
-        for number, (train, test) in enumerate(data.folds(folds, seed), 1):
+        for number, (train, test) in enumerate(datadir.folds(data, folds, seed), 1):
             train.write()
             test.write()
             _tell({f"{out}/{number}/train": train, f"{out}/{number}/test": test})
@@ -111,11 +112,11 @@ def validate_data(
 
     Example: lstmgenre validate-data data/train
     """
-    from lstmgenre.datadir import DataDir, mend
+    from lstmgenre.datadir import DataDir, mend, validate
 
     if fix:
         mend(data_dir)
-    problems = DataDir.read(data_dir, strict=False).validate()
+    problems = validate(DataDir.read(data_dir, strict=False))
     for problem in problems:
         logger.error("%s: %s: %s", problem.where, problem.message, problem.remedy)
     if problems:

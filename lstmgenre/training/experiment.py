@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from lstmgenre.datadir import DataDir
+from lstmgenre.datadir import DataDir, hold_out
 from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output
 from lstmgenre.nnet1 import init
@@ -45,7 +45,7 @@ def set_up(
     The training list is shuffled once, and read in that order in every epoch. Raises DataError for an utterance without
     a genre or with one that the training set does not know, and where nothing is left to train on.
     """
-    train, cv = (data, cv) if cv else data.hold_out(cv_fraction, seed)
+    train, cv = (data, cv) if cv else hold_out(data, cv_fraction, seed)
     genres = data.genres
     if len(genres) < 2:
         raise DataError(f"{data.path}: a classifier needs two genres or more, and utt2genre has {len(genres)}")

@@ -1,0 +1,95 @@
+"""What is wrong with a data directory by Kaldi's rules, and mending it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from lstmgenre.datadir.content import FILES, DataDir, Problem, maker, some
+from lstmgenre.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+def validate(data: DataDir) -> list[Problem]:
+    """Everything that breaks a rule of data directories, first what showed as the files were read."""
+    return [*data.damage, *_check_presence(data), *_check_keys(data), *_check_names(data)]
+
+
+def fix(data: DataDir) -> DataDir:
+    """Only the utterances that every file has, in order. Raises DataError if there is none."""
+    common = set(data.utterances)
+    for name in data.per_utterance():
+        common &= getattr(data, FILES[name][0]).keys()
+    if data.segments:
+        common = {utterance for utterance in common if data.segments[utterance].recording in data.wav_scp}
+    if data.cmvn and data.utt2spk:
+        common = {utterance for utterance in common if data.utt2spk.get(utterance) in data.cmvn}
+    if not common:
+        raise DataError(f"{data.path}: no utterance is in every file; make the directory again")
+    return data.subset(common)
+
+
+def mend(path: str | Path) -> None:
+    """Fix a data directory on the disk, say what was wrong and what is dropped, and keep the old files in .backup/.
+
+    Raises DataError if no utterance is in every file.
+    """
+    data = DataDir.read(path, strict=False)
+    problems = validate(data)
+    if not problems:
+        return
+    for problem in problems:
+        logger.warning("%s: %s", problem.where, problem.message)
+    fixed = fix(data)
+    if dropped := set(data.utterances) - set(fixed.utterances):
+        logger.warning("%s: %d of %d utterances dropped: %s", path, len(dropped), len(data.utterances), some(dropped))
+    backup = data.path / ".backup"
+    backup.mkdir(exist_ok=True)
+    for name in (*FILES, "spk2utt", "genres"):
+        if (data.path / name).is_file():
+            shutil.copy2(data.path / name, backup / name)
+    fixed.write()
+
+
+def _check_presence(data: DataDir) -> Iterator[Problem]:
+    if not data.utt2spk:
+        yield data.problem("no utterances", "utt2spk")
+    if not data.wav_scp and not data.feats:
+        yield data.problem("neither audio nor features", "wav.scp")
+
+
+def _check_keys(data: DataDir) -> Iterator[Problem]:
+    utterances = set(data.utterances)
+    for name in data.per_utterance():
+        keys = getattr(data, FILES[name][0]).keys()
+        if missing := utterances - keys:
+            yield data.problem(f"no line for {some(missing)}", name, f"{maker(name, data.path)}, or {data.fix_command}")
+        if extra := keys - utterances:
+            yield data.problem(f"{some(extra)} not in utt2spk", name, data.fix_command)
+    if lost := {utterance for utterance, part in data.segments.items() if part.recording not in data.wav_scp}:
+        yield data.problem(f"the recording of {some(lost)} is not in wav.scp", "segments", data.fix_command)
+    if data.segments and (idle := data.wav_scp.keys() - {part.recording for part in data.segments.values()}):
+        yield data.problem(f"no segment is of the recording {some(idle)}", "wav.scp", data.fix_command)
+    if data.cmvn and data.utt2spk:
+        artists = data.spk2utt.keys()
+        if missing := artists - data.cmvn.keys():
+            remedy = f"remove the file, or {data.fix_command}"
+            yield data.problem(f"no line for the artist {some(missing)}", "cmvn.scp", remedy)
+        if extra := data.cmvn.keys() - artists:
+            yield data.problem(f"{some(extra)} is no artist of utt2spk", "cmvn.scp", data.fix_command)
+
+
+def _check_names(data: DataDir) -> Iterator[Problem]:
+    rename = "name utterances ARTIST-TRACK and make the directory again"
+    if alien := {utterance for utterance, artist in data.utt2spk.items() if not utterance.startswith(artist)}:
+        yield data.problem(f"the name of {some(alien)} does not start with the artist's", "utt2spk", rename)
+    artists = [data.utt2spk[utterance] for utterance in sorted(data.utt2spk)]
+    if artists != sorted(artists):
+        yield data.problem("sorted by utterance, it is not sorted by artist", "utt2spk", rename)
+    if data.genre_order and (alien := set(data.utt2genre.values()).difference(data.genre_order)):
+        yield data.problem(
+            f"genre {min(alien)} is not in the file genres", "utt2genre", f"add it to {data.path}/genres"
+        )
