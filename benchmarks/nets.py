@@ -25,8 +25,8 @@ import numpy as np
 import torch
 
 from lstmgenre.nnet1 import init
+from lstmgenre.nnet1.forward import Forward
 from lstmgenre.nnet1.nnet import Nnet
-from lstmgenre.posteriors import Forward
 from lstmgenre.tables import TableWriter
 from lstmgenre.training import frames, streams
 from lstmgenre.training.examples import Example, Examples

@@ -4,8 +4,8 @@
     datadir      wav.scp, segments, utt2genre, utt2spk (the artist)    -> utterances
     audio        a path, a pipe or a segment                           -> 22 050 Hz mono samples
     scattering   samples                                               -> 525 coefficients a frame
-    training     features and genres                                   -> an nnet1 model (nnet1: components and files)
-    posteriors   features and a model                                  -> genre probabilities a frame
+    training     features and genres                                   -> an nnet1 model
+    nnet1        a network's components and files; features         -> genre probabilities a frame
     segments     posteriors, and features to fuse with                 -> one vector a track
     svm          segment vectors                                       -> a genre a track
     scoring      posteriors and genres                                 -> accuracies and confusions

@@ -31,7 +31,7 @@ from lstmgenre.corpora import rxfilename
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, ModelError
 from lstmgenre.files import read_json
-from lstmgenre.posteriors import Forward
+from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scattering import record
 from lstmgenre.scattering.features import ScatteringFeatures
 from lstmgenre.segments import Pooling, pool_all

@@ -18,7 +18,7 @@ from lstmgenre.corpora import Track, write_data_dir
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.nnet1 import init
-from lstmgenre.posteriors import Forward
+from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scattering.extract import extract
 from lstmgenre.scattering.features import BankConfig, FeatureConfig
 from lstmgenre.segments import Pooling, pool_all

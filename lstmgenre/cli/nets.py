@@ -273,8 +273,8 @@ def run_forward(
     """
     if no_softmax and apply_log:
         raise typer.BadParameter("--no-softmax leaves no probabilities for --apply-log")
+    from lstmgenre.nnet1.forward import forward, model_files
     from lstmgenre.parallel.table import map_table
-    from lstmgenre.posteriors import forward, model_files
     from lstmgenre.scattering import record
 
     options = {

@@ -1,5 +1,7 @@
-"""Kaldi's nnet1 networks: components as torch modules, the files that Kaldi's own tools read and write.
+"""Kaldi's nnet1 networks, as torch modules and as the files that Kaldi's own tools read and write.
 
-components.py holds the equations, lstm.py the recurrent layer's passes, fileformat.py the bytes, nnet.py the Nnet (a
-list of components), init.py Kaldi's random initialisations.
+components, lstm, matmul          the equations, and how they are computed
+layouts, codecs, fileformat       what a file holds, its bytes, and both together
+nnet, init                        the Nnet, a list of components; Kaldi's random initialisations
+forward                           an Nnet over a table of features: posteriors
 """

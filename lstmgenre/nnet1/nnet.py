@@ -14,7 +14,8 @@ from torch import Tensor
 from lstmgenre.errors import DataError, ModelError
 from lstmgenre.files import atomic_output
 from lstmgenre.nnet1.components import Component, LstmProjected, LstmState, Softmax
-from lstmgenre.nnet1.fileformat import LAYOUTS, Format, read_components, write_components
+from lstmgenre.nnet1.fileformat import read_components, write_components
+from lstmgenre.nnet1.layouts import LAYOUTS, Format
 
 NnetState = list[LstmState]
 """The state of each recurrent component, in their order; empty for a feed-forward net."""

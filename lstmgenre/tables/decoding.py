@@ -16,7 +16,7 @@ import numpy as np
 from lstmgenre.errors import DataError
 from lstmgenre.tables import compression
 from lstmgenre.tables.cursor import Cursor, read_key
-from lstmgenre.tables.rules import INT32, SIZED_INT, SIZED_PAIR, Kind, as_float32, check_key, is_finite
+from lstmgenre.tables.rules import SIZED_INT, SIZED_PAIR, Kind, as_float32, check_key, is_finite, parse_number
 
 _F4, _F8, _U2, _U1 = np.dtype("<f4"), np.dtype("<f8"), np.dtype("<u2"), np.dtype("u1")
 
@@ -177,13 +177,9 @@ def _numbers(cursor: Cursor, words: list[bytes]) -> np.ndarray:
 
 def _number(cursor: Cursor, kind: type, word: bytes) -> Any:
     try:
-        value = kind(word)
+        return parse_number(word, kind)
     except ValueError:
-        value = None
-    # Python also takes 1_000, which no other reader does.
-    if value is None or b"_" in word or (kind is int and not INT32.min <= value <= INT32.max):
-        raise cursor.error(f"{word[:40]!r} is no {'32-bit integer' if kind is int else 'number'}")
-    return value
+        raise cursor.error(f"{word[:40]!r} is no {'32-bit integer' if kind is int else 'number'}") from None
 
 
 def _words(cursor: Cursor, first: bytes) -> list[bytes]:

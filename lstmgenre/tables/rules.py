@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from lstmgenre.errors import DataError
 
+Number = TypeVar("Number", int, float)
 Kind = Literal["matrix", "vector", "int-vector", "posterior", "int", "float", "token"]
 
 INT32 = np.iinfo(np.int32)
@@ -23,6 +24,17 @@ def check_key(key: str) -> str:
     if key.split() != [key] or "\0" in key or not is_utf8(key):
         raise DataError(f"{key!r} is no key: it must be UTF-8 text, not empty, without spaces")
     return key
+
+
+def parse_number(word: str | bytes, kind: type[Number]) -> Number:
+    """A number of Kaldi's text form. Raises ValueError for what is none, or an integer that has no room in 32 bits."""
+    value = kind(word)
+    # Python also takes 1_000, which no other reader does.
+    if (b"_" in word if isinstance(word, bytes) else "_" in word) or (
+        kind is int and not INT32.min <= value <= INT32.max
+    ):
+        raise ValueError(f"{word!r} is no {'32-bit integer' if kind is int else 'number'}")
+    return value
 
 
 def is_utf8(text: str) -> bool:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from lstmgenre import posteriors
 from lstmgenre.errors import DataError, ModelError
+from lstmgenre.nnet1 import forward
 from lstmgenre.nnet1.components import AffineTransform, LstmProjected, Rescale, Softmax, Splice
+from lstmgenre.nnet1.forward import Forward
 from lstmgenre.nnet1.nnet import Nnet
-from lstmgenre.posteriors import Forward
 
 DIM, CLASSES = 5, 3
 
@@ -38,7 +38,7 @@ def nnet(request):
 @pytest.fixture
 def utterances(monkeypatch):
     """150 utterances of 1 to 200 frames, read in several windows, run in several batches and chunks."""
-    monkeypatch.setattr(posteriors, "_WINDOW_FRAMES", 9000)
+    monkeypatch.setattr(forward, "_WINDOW_FRAMES", 9000)
     rng = np.random.default_rng(5)
     lengths = [1, 1, 60, 61, 120, 2, *rng.integers(1, 200, 144)]
     return [(f"u{k}", rng.normal(size=(n, DIM)).astype(np.float32)) for k, n in enumerate(lengths)]
