@@ -87,6 +87,15 @@ def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
     ).astype(np.float32)
 
 
+def blocks_of(vectors: Mapping[str, np.ndarray], classes: int) -> tuple[int, ...]:
+    """How many numbers of segment vectors are of a kind: of mean features, where they are fused, then LSTM statistics.
+
+    `classes` is the number of columns of the posteriors.
+    """
+    dim, statistics = max((vector.size for vector in vectors.values()), default=0), 4 * classes
+    return (dim - statistics, statistics) if dim > statistics else (dim,)
+
+
 def mean_vector(features: np.ndarray) -> np.ndarray:
     """Initial segment feature, equation 10: (frames, D) -> (D,) float32."""
     return features.mean(axis=0, dtype=np.float64).astype(np.float32)

@@ -107,7 +107,8 @@ def recipe(tmp_path_factory):
     for name, feats in (("lseg", {}), ("fseg", {s: dict(read_table(f"scp:{root}/data/{s}/feats.scp")) for s in post})):
         vectors = {split: dict(segments.pool_all(post[split].items(), 0.9, feats.get(split))) for split in post}
         train = DataDir.read(root / "data/train")
-        model = svm.train(vectors["train"], train.utt2genre, GENRES)
+        blocks = segments.blocks_of(vectors["train"], len(GENRES))
+        model = svm.train(vectors["train"], train.utt2genre, GENRES, blocks=blocks)
         model.pooling = segments.Pooling(0.9, fuse=bool(feats))
         model.save(root / "exp/lstm1" / name)
         decisions[name] = model.predict(vectors["test"])
@@ -252,7 +253,7 @@ def test_figure_3_has_the_c_and_the_posteriors_of_the_svm(lstm, monkeypatch):
         network.score.add_tracks(system, {}, {})
     penalties = []
     train_svm = svm.train
-    monkeypatch.setattr(svm, "train", lambda *arguments: penalties.append(arguments[-1]) or train_svm(*arguments))
+    monkeypatch.setattr(svm, "train", lambda *arguments: penalties.append(arguments[3]) or train_svm(*arguments))
     curves = dict(sweep(network, train, test, "test", [0.9]))
     assert list(curves) == ["lseg", "fseg", "lseg_cf2", "lseg_cf2_sel"]
     assert penalties == [1.0, 1.0, 1.0, 0.01]

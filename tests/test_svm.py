@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import make_blobs
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from lstmgenre import svm
+from lstmgenre import datadir, svm
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.segments import Pooling, pool
@@ -57,8 +58,54 @@ def test_a_saved_model_decides_as_before(tracks, tmp_path):
     assert loaded.scores(vectors) == model.scores(vectors)
 
 
+class UnitVariance(TransformerMixin, BaseEstimator):
+    """Of all columns together."""
+
+    def fit(self, x, y=None):
+        self.total_ = x.var(axis=0).sum()
+        return self
+
+    def transform(self, x):
+        return x / np.sqrt(self.total_)
+
+
 def scikit_learns(c, ties=False):
-    return make_pipeline(StandardScaler(), SVC(kernel="linear", C=c, break_ties=ties))
+    return make_pipeline(StandardScaler(), UnitVariance(), SVC(kernel="linear", C=c, break_ties=ties))
+
+
+def test_each_block_has_a_total_variance_of_one():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(30, 9)) * [1, 10, 1e3, 0, 1, 1, 0.01, 1, 0] + rng.normal(size=9)
+    tracks = {f"t{k}": vector for k, vector in enumerate(x)}
+    model = svm.train(tracks, {name: GENRES[k % 2] for k, name in enumerate(tracks)}, GENRES, blocks=(4, 2, 3))
+    variances = ((x - model.mean) / model.scale).var(axis=0)
+    expected = [1 / 3, 1 / 3, 1 / 3, 0, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 0]
+    np.testing.assert_allclose(variances, expected, atol=1e-9)
+
+
+def test_a_block_counts_the_same_however_many_columns_tell_it():
+    x, y = make_blobs(80, 5, centers=3, cluster_std=4, random_state=7)
+    names = [f"t{k}" for k in range(len(x))]
+    genres = dict(zip(names, ("abc"[k] for k in y), strict=True))
+    repeated = np.hstack([np.tile(x[:, :3], 40), np.full((80, 7), 3.0), x[:, 3:]])
+    once, often = (dict(zip(names, vectors, strict=True)) for vectors in (x, repeated))
+    model = svm.train(once, genres, list("abc"), blocks=(3, 2))
+    scores = svm.train(often, genres, list("abc"), blocks=(127, 2)).scores(often)
+    for name, score in model.scores(once).items():
+        assert scores[name] == pytest.approx(score, abs=1e-2)
+    one_by_one = make_pipeline(StandardScaler(), SVC(kernel="linear"))
+    assert (one_by_one.fit(x, y).predict(x) != one_by_one.fit(repeated, y).predict(repeated)).any()
+
+
+def test_a_model_that_learnt_from_columns_scaled_one_by_one_decides_as_it_did(tmp_path):
+    x, y = make_blobs(60, 4, centers=3, cluster_std=4, random_state=3)
+    scaler = StandardScaler().fit(x)
+    theirs = SVC(kernel="linear", break_ties=True).fit(scaler.transform(x), y)
+    fields = {"genres": list("abc"), "mean": scaler.mean_, "scale": scaler.scale_, "planes": theirs.coef_}
+    fields |= {"offsets": theirs.intercept_, "c": 1.0, "pooling": {"threshold": 0.9, "fuse": False}}
+    (tmp_path / svm.NAME).write_text(json.dumps(fields, default=np.ndarray.tolist))
+    decisions = svm.SegmentSvm.load(tmp_path).predict({f"t{k:02}": vector for k, vector in enumerate(x)})
+    assert list(decisions.values()) == ["abc"[k] for k in theirs.predict(scaler.transform(x))]
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
@@ -202,7 +249,7 @@ def test_selection_counts_what_scikit_learn_counts_with_whole_artists_held_out(t
     assert set(choices) == {(k, c) for k in svm.THRESHOLDS for c in svm.PENALTIES}
     labels, artists = list(data.utt2genre.values()), list(data.utt2spk.values())
     for k, c in ((0.9, 1.0), (0.6, 0.01)):
-        x = np.stack([pool(posteriors[name], k) for name in data.utterances])
+        x = np.stack([pool(posteriors[name], k) for name in data.utterances]).astype(np.float64)
         rates = cross_val_score(scikit_learns(c), x, labels, groups=artists, cv=LeaveOneGroupOut())
         assert choices[k, c] == round(6 * rates.sum())  # six tracks an artist
 
@@ -222,3 +269,31 @@ def test_among_equals_the_fixed_values_are_kept():
     )
     best = max(svm.select(data, sure, folds=3), key=lambda choice: choice.correct)
     assert (best.threshold, best.c, best.correct, best.total) == (0.9, 1.0, 12, 12)
+
+
+def test_the_penalty_is_the_one_that_scikit_learn_finds_best_with_whole_artists_held_out():
+    rng = np.random.default_rng(8)
+    names = [f"a{k // 6}-t{k:02}" for k in range(48)]
+    genres = {name: GENRES[k % 2] for k, name in enumerate(names)}
+    vectors = {name: rng.normal(size=30) + 0.3 * (k % 2) for k, name in enumerate(names)}
+    data = DataDir(Path("train"), utt2spk={name: name[:2] for name in names}, utt2genre=genres)
+    x, labels, artists = np.stack(list(vectors.values())), list(genres.values()), [name[:2] for name in names]
+    rates = {
+        c: cross_val_score(scikit_learns(c), x, labels, groups=artists, cv=LeaveOneGroupOut()).mean()
+        for c in svm.PENALTIES
+    }
+    assert len(set(rates.values())) > 2
+    assert svm.select_penalty(data, vectors, folds=8) == max(svm.PENALTIES, key=lambda c: round(48 * rates[c]))
+
+
+@pytest.mark.parametrize(("artists", "expected"), [(2, 2), (3, 3), (9, 5)])
+def test_of_few_artists_fewer_folds_choose_the_penalty(artists, expected, monkeypatch):
+    names = [f"a{k // 2 % artists}-{k:02}" for k in range(18)]
+    vectors = {name: np.array([k % 2, k], np.float32) for k, name in enumerate(names)}
+    genres = {name: GENRES[k % 2] for k, name in enumerate(names)}
+    seen = []
+    folds = datadir.folds
+    monkeypatch.setattr(datadir, "folds", lambda data, n, seed: seen.append(n) or folds(data, n, seed))
+    data = DataDir(Path("train"), utt2spk={name: name[:2] for name in names}, utt2genre=genres)
+    assert svm.select_penalty(data, vectors) in svm.PENALTIES
+    assert seen[-1] == expected

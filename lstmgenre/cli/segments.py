@@ -107,12 +107,12 @@ def train_svm(
     """
     from lstmgenre import svm, tables
     from lstmgenre.datadir import DataDir
-    from lstmgenre.segments import Pooling
+    from lstmgenre.segments import Pooling, blocks_of
 
     with recorded(context, svm_dir):
         data = DataDir.read(data_dir, need=["utt2genre"])
         vectors = dict(tables.read_table(segments, "vector"))
-        model = svm.train(vectors, data.utt2genre, data.genres, c)
+        model = svm.train(vectors, data.utt2genre, data.genres, c, blocks_of(vectors, len(data.genres)))
         model.pooling = Pooling.of_vectors(segments)
         model.save(svm_dir)
         logger.info("trained on %d tracks; wrote %s", len(vectors), svm_dir / svm.NAME)

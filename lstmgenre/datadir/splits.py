@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -90,13 +91,15 @@ def folds(data: DataDir, n: int, seed: int = 777) -> list[tuple[DataDir, DataDir
     for utterance, genre in zip(utterances, genres, strict=True):
         artists[genre].add(data.utt2spk[utterance])
     alone = {genre for genre, names in artists.items() if len(names) == 1}
-    for genre in sorted(alone):
-        logger.warning("genre %s: has one artist only: divided by track, so its score will flatter", genre)
     groups = [u if genre in alone else data.utt2spk[u] for u, genre in zip(utterances, genres, strict=True)]
     if not 2 <= n <= min(len(set(groups)), max(Counter(genres).values(), default=0)):
         raise DataError(f"{data.path}: {len(genres)} tracks of {len(set(groups))} artists do not make {n} folds")
     divisions = []
-    rows_of_folds = StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(utterances, genres, groups)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # a genre of fewer tracks than folds, which is not in all test parts
+        rows_of_folds = list(StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(utterances, genres, groups))
     for i, rows in enumerate(rows_of_folds, 1):
         parts = [data.subset(utterances[row] for row in part) for part in rows]
         train, test = (
@@ -106,6 +109,8 @@ def folds(data: DataDir, n: int, seed: int = 777) -> list[tuple[DataDir, DataDir
         if lost := set(genres) - set(train.utt2genre.values()):
             raise DataError(f"{train.path}: all tracks of {some(lost)} would be held out; ask for other folds")
         divisions.append((train, test))
+    for genre in sorted(alone):
+        logger.warning("genre %s: has one artist only: divided by track, so its score will flatter", genre)
     return divisions
 
 
