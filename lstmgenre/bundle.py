@@ -14,7 +14,6 @@ JSON, nnet1 and lines of text: nothing in it can run code.
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import tempfile
@@ -28,21 +27,19 @@ import numpy as np
 
 from lstmgenre import audio, svm
 from lstmgenre.corpora import rxfilename
-from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, ModelError
-from lstmgenre.files import read_json
+from lstmgenre.expdir import ExpDir, History, Run
+from lstmgenre.expdir.runs import read_run
 from lstmgenre.nnet1.forward import Forward
-from lstmgenre.scattering import record
+from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import ScatteringFeatures
+from lstmgenre.scoring import Report
 from lstmgenre.segments import Pooling, pool_all
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import read_map
 
-_OF_EXPERIMENT = ("scat.json", "final.feature_transform", "final.nnet", "training.json", "genres")
 _CARD = "README.md"
-_TRAIN = "train the network with lstmgenre train-lstm or train-dnn"
 _NO_SCORES = "Not measured yet: lstmgenre score --out EXP_DIR/PART/score.json, and pack the bundle again.\n\n"
-_LONGEST_DELAY = 1000  # frames, three minutes of the paper's: what predict pads a song with must stay small
 
 
 @dataclass(frozen=True)
@@ -95,15 +92,16 @@ class Bundle:
         """The system of a trained network and an SVM on its segment vectors. Raises as `load`."""
         if not experiment.is_dir():
             raise DataError(f"{experiment}: no such directory: make a bundle with lstmgenre bundle")
-        recorded = record.read(experiment)
-        if not recorded:
-            raise DataError(f"{experiment / record.NAME}: not there: the features have no recorded configuration")
-        features = ScatteringFeatures(recorded[0])
-        forward = Forward.load(experiment / "final.nnet", experiment / "final.feature_transform")
-        genres = DataDir.read(experiment).genre_order  # the file has the format of a data directory's
+        configured = scat_json.read(experiment)
+        if not configured:
+            raise DataError(f"{experiment / scat_json.NAME}: not there: the features have no recorded configuration")
+        features = ScatteringFeatures(configured[0])
+        files = ExpDir(experiment)
+        forward = Forward.load(files.nnet, files.feature_transform)
+        genres = files.genres()
         if len(genres) != forward.nnet.output_dim:
             raise ModelError(
-                f"{experiment / 'genres'}: {len(genres)} genres for a network with {forward.nnet.output_dim} outputs"
+                f"{files.genres_file}: {len(genres)} genres for a network with {forward.nnet.output_dim} outputs"
             )
         classifier = SegmentSvm.load(svm_dir)
         if not (pooling := classifier.pooling):
@@ -118,7 +116,7 @@ class Bundle:
                 f"{svm_dir / svm.NAME}: an SVM on {classifier.dim} numbers is not one on the segment vectors of "
                 f"{experiment}"
             )
-        delay = read_json(experiment / "training.json", _delay, _TRAIN)
+        delay = History.read(experiment).targets_delay
         return cls(features, forward, genres, delay, classifier, pooling)
 
     def predict(self, path: str | os.PathLike[str]) -> Prediction:
@@ -159,11 +157,9 @@ class Bundle:
         return spans
 
 
-def _delay(training: Any) -> int:
-    delay = training["settings"].get("targets_delay", 0)
-    if type(delay) is not int or not 0 <= delay <= _LONGEST_DELAY:
-        raise ValueError(f"targets_delay {delay!r} should be a number of frames from 0 to {_LONGEST_DELAY}")
-    return delay
+def _files_of(experiment: Path) -> list[Path]:
+    files = ExpDir(experiment)
+    return [experiment / scat_json.NAME, files.feature_transform, files.nnet, files.training, files.genres_file]
 
 
 def pack(experiments: Sequence[Path], svm_name: str, out: Path) -> Path:
@@ -173,7 +169,7 @@ def pack(experiments: Sequence[Path], svm_name: str, out: Path) -> Path:
     appears whole or not at all, and takes the place of an older bundle. Raises as Bundle.load, and DataError where
     `out` is something else.
     """
-    best = min(experiments, key=held_out_loss)
+    best = min(experiments, key=lambda experiment: History.read(experiment).held_out_loss)
     card = model_card(best, best / svm_name, experiments)
     if out.exists() and not (out / svm.NAME).is_file():
         raise DataError(f"{out}: is there and no bundle: remove it or name another directory")
@@ -181,25 +177,13 @@ def pack(experiments: Sequence[Path], svm_name: str, out: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
-        for source in [*(best / name for name in _OF_EXPERIMENT), best / svm_name / svm.NAME]:
+        for source in [*_files_of(best), best / svm_name / svm.NAME]:
             shutil.copy2(source, new / source.name)
         (new / _CARD).write_text(card, encoding="utf-8")
         if out.exists():
             out.rename(old)
         new.rename(out)
     return best
-
-
-def held_out_loss(experiment: Path) -> float:
-    """Cross-validation loss of final.nnet, which is that of the last epoch that was accepted. Raises FormatError."""
-
-    def last_accepted(training: Any) -> float:
-        loss = float([epoch["cv_loss"] for epoch in training["epochs"] if epoch["accepted"]][-1])
-        if not math.isfinite(loss):
-            raise ValueError(f"the held-out loss is {loss}")
-        return loss
-
-    return read_json(experiment / "training.json", last_accepted, _TRAIN)
 
 
 def model_card(experiment: Path, svm_dir: Path, candidates: Sequence[Path]) -> str:
@@ -209,10 +193,12 @@ def model_card(experiment: Path, svm_dir: Path, candidates: Sequence[Path]) -> s
     """
     system = Bundle.of(experiment, svm_dir)
     config, pooling = system.features.config, system.pooling
-    held_out, learnt = (len(read_map(experiment / name)) for name in ("cv.scp", "train.scp"))
-    logs = [*sorted(experiment.glob("log/train-*.json")), *sorted(svm_dir.glob("log/train-*.json"))]
-    commands = "".join(read_json(log, _command, "train again") for log in logs)
-    scores = "".join(_scores_on(path, svm_dir.name) for path in sorted(experiment.glob("*/score.json")))
+    files = ExpDir(experiment)
+    held_out, learnt = (len(read_map(scp)) for scp in (files.cv_scp, files.train_scp))
+    loss = History.read(experiment).held_out_loss
+    logs = [log for directory in (experiment, svm_dir) for log in sorted(directory.glob("log/train-*.json"))]
+    commands = "".join(map(_command, map(read_run, logs)))
+    scores = "".join(_scores_on(path, svm_dir.name) for path in files.scores)
     return f"""# Music genre classifier {experiment.name} / {svm_dir.name}
 
 Names one of {len(system.svm.genres)} genres for an audio file: {", ".join(system.svm.genres)}.
@@ -225,7 +211,7 @@ Names one of {len(system.svm.genres)} genres for an audio file: {", ".join(syste
 
 ## Training
 
-The network learnt from {learnt} tracks; its cross-entropy on {held_out} others is {held_out_loss(experiment):.4f}.
+The network learnt from {learnt} tracks; its cross-entropy on {held_out} others is {loss:.4f}.
 {_choice(candidates)}
 
 ```
@@ -249,25 +235,24 @@ def _choice(candidates: Sequence[Path]) -> str:
     return f"That is the lowest of {names}, and why it was chosen: test tracks had no part in it."
 
 
-def _command(run: Any) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    return f"{run['command']}  # {versions}\n"
+def _command(run: Run) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    return f"{run.command}  # {versions}\n"
 
 
 def _scores_on(path: Path, system: str) -> str:
     """The right decisions on a test set, in all and per genre; nothing where the system was not scored."""
 
-    def table(score: Any) -> str:
-        if system not in score["tracks"]:
-            return ""
-        track = score["tracks"][system]
-        rows = [
-            f"| {genre} | {sum(row)} | {row[k]} |\n"
-            for k, (genre, row) in enumerate(zip(score["genres"], track["confusion"], strict=True))
-        ]
-        return (
-            f"On `{path.parent.name}`, {track['correct']} of {track['total']} tracks are right "
-            f"({track['accuracy']:.2%}):\n\n| genre | tracks | right |\n| --- | ---: | ---: |\n{''.join(rows)}\n"
-        )
-
-    return read_json(path, table, "score again")
+    report = Report.read(path)
+    if system not in report.tracks:
+        return ""
+    track = report.tracks[system]
+    rows = [
+        f"| {genre} | {sum(row)} | {row[k]} |\n"
+        for k, (genre, row) in enumerate(zip(report.genres, track.confusion.tolist(), strict=True))
+    ]
+    correct, total = track.accuracy.correct, track.accuracy.total
+    return (
+        f"On `{path.parent.name}`, {correct} of {total} tracks are right ({track.accuracy.rate:.2%}):\n\n"
+        f"| genre | tracks | right |\n| --- | ---: | ---: |\n{''.join(rows)}\n"
+    )

@@ -105,6 +105,13 @@ def _umask() -> int:
     return mask
 
 
+def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
+    """Write a JSON file, whole or not at all; an array of numpy's becomes a list. Raises DataError as atomic_output."""
+    with atomic_output(path) as stream:
+        json.dump(content, stream, indent=indent, ensure_ascii=False, default=lambda value: value.tolist())
+        stream.write("\n")
+
+
 def read_json(path: Path, build: Callable[[Any], T], remedy: str) -> T:
     """What `build` makes of the content of a JSON file.
 

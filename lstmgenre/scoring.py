@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from lstmgenre.errors import DataError
+from lstmgenre.files import read_json, write_json
 
 MAJORITY_VOTE = "majority vote"
 
@@ -190,6 +192,14 @@ class Report:
             report.add_tracks(name, system["predictions"], score["truth"])
         report.known = None if score["known_artists"] is None else set(score["known_artists"])
         return report
+
+    @classmethod
+    def read(cls, path: Path) -> Report:
+        """The report that `write` wrote. Raises DataError where it is not there, FormatError where it is damaged."""
+        return read_json(path, cls.from_dict, "score again")
+
+    def write(self, path: Path) -> None:
+        write_json(path, self.as_dict())
 
     def add_posteriors(self, posteriors: Iterable[tuple[str, np.ndarray]], utt2genre: Mapping[str, str]) -> None:
         """Score (utterance, (frames, C)) frame by frame and by majority vote."""

@@ -7,7 +7,6 @@ The fused vector puts the mean scattering vector first: 525 + 24 = 549 numbers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_output, read_json
+from lstmgenre.files import read_json, write_json
 from lstmgenre.tables import file_of, open_table, read_map
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
 
@@ -46,12 +45,11 @@ class Pooling:
             raise ValueError(f"fuse {fuse!r} should be true or false")
         return cls(threshold, fuse)
 
-    def record(self, wspecifier: str) -> None:
+    def save(self, wspecifier: str) -> None:
         """Write it beside the archive that was written to `wspecifier`, unless that is a pipe or a device."""
         archive = Path(parse_wspecifier(wspecifier).archive).resolve()
         if archive.is_file():
-            with atomic_output(archive.with_suffix(".json")) as stream:
-                json.dump(asdict(self), stream)
+            write_json(archive.with_suffix(".json"), asdict(self))
 
     @classmethod
     def of_vectors(cls, rspecifier: str) -> Pooling | None:
@@ -61,8 +59,8 @@ class Pooling:
         if source.script and Path(archive).is_file():
             archive = next(iter(read_map(archive).values()), "")
         path = Path(file_of(archive)).resolve()
-        recorded = path.with_suffix(".json")
-        return read_json(recorded, cls.of, "pool again") if path.is_file() and recorded.is_file() else None
+        beside = path.with_suffix(".json")
+        return read_json(beside, cls.of, "pool again") if path.is_file() and beside.is_file() else None
 
 
 def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:

@@ -9,7 +9,6 @@ the one would drown the 24 of the other, and the C that suits would change with 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ import numpy as np
 from lstmgenre import datadir
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, ModelError
-from lstmgenre.files import atomic_output, read_json
+from lstmgenre.files import read_json, write_json
 from lstmgenre.segments import THRESHOLD, Pooling, blocks_of, pool_all
 
 NAME = "svm.json"
@@ -88,8 +87,8 @@ class SegmentSvm:
 
     def save(self, directory: Path) -> None:
         """Write svm.json into `directory`, whole or not at all."""
-        with atomic_output(directory / NAME) as stream:
-            json.dump(vars(self), stream, default=lambda x: x.tolist() if isinstance(x, np.ndarray) else asdict(x))
+        pooling = self.pooling and asdict(self.pooling)
+        write_json(directory / NAME, vars(self) | {"pooling": pooling}, indent=None)
 
     @classmethod
     def load(cls, directory: Path) -> SegmentSvm:

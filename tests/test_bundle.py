@@ -17,13 +17,14 @@ from lstmgenre import bundle, scoring, svm
 from lstmgenre.corpora import Track, write_data_dir
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError, ModelError
+from lstmgenre.expdir import Epoch, History
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scattering.extract import extract
 from lstmgenre.scattering.features import BankConfig, FeatureConfig
 from lstmgenre.segments import Pooling, pool_all
 from lstmgenre.tables import TableWriter, open_table, read_table
-from lstmgenre.training import experiment
+from lstmgenre.training import datasets
 from lstmgenre.training.schedule import Decay
 from lstmgenre.training.streams import StreamOptions
 from lstmgenre.training.trainer import train
@@ -49,7 +50,7 @@ def trained(tmp_path_factory):
     write_data_dir(root / "data", tracks, GENRES)
     extract(DataDir.read(root / "data"), CONFIG)
     data, exp = DataDir.read(root / "data"), root / "exp" / "lstm"
-    run = experiment.set_up(exp, data)
+    run = datasets.set_up(exp, data)
     nnet = init.lstm(run.input_dim, [6], [8], 3, 777, 0.1, 5.0)
     options = StreamOptions(learn_rate=0.01, momentum=0.5, num_streams=4, batch_size=20, targets_delay=DELAY)
     list(train(nnet, run.train, run.cv, exp, options, Decay(max_iters=3), run.transform))
@@ -64,7 +65,7 @@ def trained(tmp_path_factory):
             fused = open_table(features) if pooling.fuse else None
             for utterance, vector in pool_all(read_table(f"scp:{exp}/post.scp"), pooling.threshold, fused):
                 writer.write(utterance, vector)
-        pooling.record(vectors)
+        pooling.save(vectors)
         model = svm.train(dict(read_table(f"scp:{exp}/{name}.scp", "vector")), data.utt2genre, GENRES)
         model.pooling = Pooling.of_vectors(f"scp:{exp}/{name}.scp")
         model.save(exp / name)
@@ -139,18 +140,18 @@ def test_the_held_out_loss_chooses_the_experiment_and_not_the_test_score(trained
         training = json.loads((tmp_path / name / "training.json").read_text())
         training["epochs"][-1] |= {"cv_loss": loss, "accepted": True}
         (tmp_path / name / "training.json").write_text(json.dumps(training))
-        (tmp_path / name / "test/score.json").write_text(json.dumps({"tracks": {}, "accuracy": accuracy}))
+        edit(
+            tmp_path / name / "test/score.json",
+            lambda score, accuracy=accuracy: score["tracks"]["lseg"].update(accuracy=accuracy),
+        )
     assert bundle.pack([tmp_path / name for name in "abc"], "lseg", tmp_path / "out") == tmp_path / "b"
 
 
 def test_a_rejected_last_epoch_does_not_count(trained, tmp_path):
-    epochs = [
-        {"cv_loss": 3.0, "accepted": True},
-        {"cv_loss": 1.0, "accepted": True},
-        {"cv_loss": 0.1, "accepted": False},
-    ]
-    (tmp_path / "training.json").write_text(json.dumps({"epochs": epochs}))
-    assert bundle.held_out_loss(tmp_path) == 1.0
+    losses = [(3.0, True), (1.0, True), (0.1, False)]
+    epochs = [Epoch(k, "net", accepted, loss, 50.0, 9.0) for k, (loss, accepted) in enumerate(losses)]
+    History({}, epochs).write(tmp_path)
+    assert History.read(tmp_path).held_out_loss == 1.0
 
 
 def test_the_card_says_what_is_recorded(trained, tmp_path):

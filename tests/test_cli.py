@@ -18,7 +18,7 @@ from lstmgenre.__main__ import main
 from lstmgenre.cli.app import app
 from lstmgenre.datadir import DataDir
 from lstmgenre.nnet1 import init
-from lstmgenre.scattering import record
+from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import PAPER, FeatureConfig
 from lstmgenre.tables import TableWriter, read_table
 
@@ -322,8 +322,8 @@ def test_features_of_another_dimension_are_refused(work, command):
 
 
 def test_features_of_another_bank_are_refused(work, model, command):
-    record.write(work / "exp/dnn", PAPER)
-    record.write(work / "data/test/data", FeatureConfig(sample_rate=16000))
+    scat_json.write(work / "exp/dnn", PAPER)
+    scat_json.write(work / "data/test/data", FeatureConfig(sample_rate=16000))
     assert "another bank" in one_line(command(f"forward {model} scp:data/test/feats.scp ark:out.ark"))
 
 

@@ -16,7 +16,7 @@ from lstmgenre import audio
 from lstmgenre.datadir import DataDir, Excerpt, validate
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.files import exclusive
-from lstmgenre.scattering import extract, record
+from lstmgenre.scattering import extract, scat_json
 from lstmgenre.scattering.features import BankConfig, FeatureConfig, ScatteringFeatures
 from lstmgenre.tables import read_table
 
@@ -262,12 +262,12 @@ def test_archives_of_more_jobs_do_not_stay(data):
 def test_features_of_another_bank_are_refused(data, tmp_path):
     extract.extract(data, SMALL)
     scp = f"scp:{data.path}/feats.scp"
-    assert record.of_features(scp) == SMALL
-    record.write(tmp_path / "same", SMALL)
-    record.check(tmp_path / "same", scp)
-    record.write(tmp_path / "other", FeatureConfig(sample_rate=4000, window=512, banks=SMALL.banks))
+    assert scat_json.of_features(scp) == SMALL
+    scat_json.write(tmp_path / "same", SMALL)
+    scat_json.check(tmp_path / "same", scp)
+    scat_json.write(tmp_path / "other", FeatureConfig(sample_rate=4000, window=512, banks=SMALL.banks))
     with pytest.raises(ModelError, match="another bank, sample rate or rounding"):
-        record.check(tmp_path / "other", scp)
-    (tmp_path / "same" / record.NAME).write_text("{}")
+        scat_json.check(tmp_path / "other", scp)
+    (tmp_path / "same" / scat_json.NAME).write_text("{}")
     with pytest.raises(FormatError, match=r"scat\.json"):
-        record.check(tmp_path / "same", scp)
+        scat_json.check(tmp_path / "same", scp)

@@ -23,7 +23,7 @@ import pytest
 from lstmgenre.__main__ import main
 from lstmgenre.datadir import DataDir
 from lstmgenre.nnet1 import init
-from lstmgenre.scattering import record
+from lstmgenre.scattering import scat_json
 from lstmgenre.tables import TableWriter, read_map, write_map
 from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)
 
@@ -120,7 +120,7 @@ class Command:
 @pytest.fixture
 def work(data, tmp_path):  # noqa: F811
     """data: audio; feats: easy features of 12 tracks, and posteriors; exp/net: a network; bank: a small one; out."""
-    record.write(tmp_path / "bank", SMALL)
+    scat_json.write(tmp_path / "bank", SMALL)
     rng = np.random.default_rng(1)
     features = DataDir(tmp_path / "feats")
     features.path.mkdir()

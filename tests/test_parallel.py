@@ -18,7 +18,7 @@ from lstmgenre.errors import DataError
 from lstmgenre.parallel import dask, loky, slurm
 from lstmgenre.parallel import engine as engines
 from lstmgenre.parallel.run import ATTEMPTS, run
-from lstmgenre.scattering import record
+from lstmgenre.scattering import scat_json
 from lstmgenre.tables.streams import NO_PIPES
 from tests import shards
 from tests.conftest import BIN
@@ -227,7 +227,7 @@ def on_dask(scheduler):
 
 def extract_here(data, shell, first):  # noqa: F811
     """Extract in here, on this machine, and not in data; a shell runs `first` before it reads one of the tracks."""
-    record.write(data.path.parent / "bank", SMALL)
+    scat_json.write(data.path.parent / "bank", SMALL)
     data.wav_scp["a1-t4"] = f"{first}; cat {data.wav_scp['a1-t4']} |"
     data.write()
     done = shell(f"cp -r data here && {EXTRACT.format('here')}")

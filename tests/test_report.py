@@ -20,6 +20,7 @@ from lstmgenre import segments, svm
 from lstmgenre.cli.app import app
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError
+from lstmgenre.expdir import Epoch
 from lstmgenre.nnet1 import init
 from lstmgenre.report import figures, render
 from lstmgenre.report.experiments import Experiment, read_experiments
@@ -28,7 +29,6 @@ from lstmgenre.report.thresholds import Tracks, sweep
 from lstmgenre.report.writing import write
 from lstmgenre.scoring import Accuracy, Report, TrackScore
 from lstmgenre.tables import TableWriter, read_table
-from lstmgenre.training.trainer import Epoch
 
 GENRES = ["classical", "rock", "world"]
 DIM = 5
@@ -473,5 +473,5 @@ def test_the_command_prints_and_writes_only_when_told_where(recipe, tmp_path, mo
 
 def test_damaged_learning_curves_are_named(tmp_path):
     write_json(tmp_path / "training.json", {"epochs": [{"iteration": 1}]})
-    with pytest.raises(FormatError, match=r"training\.json: damaged.* train again"):
+    with pytest.raises(FormatError, match=r"training\.json: damaged.* train the network"):
         Experiment(tmp_path, "LSTM", Report(GENRES)).curve()

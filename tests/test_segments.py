@@ -90,7 +90,7 @@ def test_how_vectors_were_pooled_is_found_from_their_archive_or_list(tmp_path):
     with TableWriter(f"ark,scp:{archive},{script}", "vector") as writer:
         writer.write("song", np.zeros(24, np.float32))
     assert Pooling.of_vectors(f"ark:{archive}") is None
-    Pooling(0.7, fuse=True).record(f"ark,scp:{archive},{script}")
+    Pooling(0.7, fuse=True).save(f"ark,scp:{archive},{script}")
     assert Pooling.of_vectors(f"ark:{archive}") == Pooling.of_vectors(f"scp:{script}") == Pooling(0.7, fuse=True)
     (tmp_path / "lseg.json").write_text("[0.7]")
     with pytest.raises(FormatError, match=r"lseg\.json"):
@@ -100,7 +100,7 @@ def test_how_vectors_were_pooled_is_found_from_their_archive_or_list(tmp_path):
 @pytest.mark.parametrize("stream", ["ark:-", "ark:| cat", "ark:/dev/null"])
 def test_nothing_is_recorded_of_vectors_in_a_stream(stream, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Pooling().record(stream)
+    Pooling().save(stream)
     assert Pooling.of_vectors(stream) is None
     assert list(tmp_path.iterdir()) == []
     assert not Path("/dev/null.json").exists()

@@ -316,7 +316,7 @@ def test_will_not_resume_another_run(tmp_path):
         "\xff",
     ]:
         (tmp_path / "training.json").write_text(damage, encoding="latin-1")
-        with pytest.raises(FormatError, match=r"training\.json: this is no training record"):
+        with pytest.raises(FormatError, match=r"training\.json: damaged .*delete .* and train anew"):
             next(train(nnet, golden(), golden(), tmp_path, DNN, schedule))
 
 

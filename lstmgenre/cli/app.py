@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import enum
-import json
 import logging
 import os
-import platform
 import re
-import shlex
-import shutil
-import subprocess
 import sys
 import time
 import tomllib
@@ -19,12 +14,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lstmgenre import console
-from lstmgenre.files import atomic_output
 
 if TYPE_CHECKING:
     from lstmgenre.parallel.engine import Engine
@@ -124,28 +118,23 @@ def engine(backend: Backend, address: str | None) -> Engine:
     return loky.processes
 
 
-_LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile")
-
-
 @contextmanager
-def recorded(context: typer.Context, directory: Path, name: str | None = None) -> Iterator[None]:
-    """Keep in DIRECTORY/log what the block was asked to do (NAME.json) and what it logged (NAME.log).
+def run_record(context: typer.Context, directory: Path, name: str | None = None) -> Iterator[None]:
+    """Keep in DIRECTORY/log what the block was asked to do (NAME.json, see expdir/runs.py) and what it logged
+    (NAME.log).
 
     NAME is the command's, unless several runs of a command write to one directory.
     """
+    from lstmgenre.expdir import Run
+
     log = directory / "log"
-    name = name or context.info_name
-    record: dict[str, Any] = {
-        "name": context.command_path.removeprefix(context.find_root().command_path).strip(),
-        "command": shlex.join(["lstmgenre", *sys.argv[1:]]),
-        "options": {option: _plain(value) for option, value in context.params.items()},
-        "versions": _versions(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
+    name = name or str(context.info_name)
+    command = context.command_path.removeprefix(context.find_root().command_path).strip()
+    run = Run.begin(directory, command, sys.argv[1:], context.params)
     started = time.monotonic()
     path = log / f"{name}.json"
     if not path.exists():  # a run that is refused must not pass for the one that made what is here
-        _write_record(path, record)
+        run.write(path)
     with open(log / f"{name}.log", "a", encoding="utf-8") as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -157,45 +146,15 @@ def recorded(context: typer.Context, directory: Path, name: str | None = None) -
             raise
         finally:
             logging.getLogger("lstmgenre").removeHandler(handler)
-    record["seconds"] = round(time.monotonic() - started, 1)
-    if not _is_of_same_run(path, record):
-        _write_record(path, record)
+    run.seconds = round(time.monotonic() - started, 1)
+    if not run.is_same_as(path):
+        run.write(path)
 
 
-def recorded_table(context: typer.Context, wspecifier: str) -> AbstractContextManager[None]:
-    """`recorded` beside the archive that is written, under its name; a pipe or a device has no place for it."""
+def archive_record(context: typer.Context, wspecifier: str) -> AbstractContextManager[None]:
+    """`run_record` beside the archive that is written, under its name; a pipe or a device has no place for it."""
     from lstmgenre.tables.specifiers import parse_wspecifier
     from lstmgenre.tables.streams import is_stream
 
     archive = parse_wspecifier(wspecifier).archive
-    return nullcontext() if is_stream(archive) else recorded(context, Path(archive).parent, Path(archive).stem)
-
-
-def _versions() -> dict[str, str]:
-    """Of this package, with the commit where it runs from a checkout, of Python and of what computes."""
-    versions = {"lstmgenre": metadata.version("lstmgenre")}
-    root = Path(__file__).parents[2]
-    if (root / ".git").exists() and shutil.which("git"):
-        git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
-        versions["commit"] = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "unknown"
-    return versions | {"python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES}
-
-
-def _is_of_same_run(path: Path, record: dict[str, Any]) -> bool:
-    """Whether the record there is of these options, run to the end: then this run found its work done."""
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        return before["options"] == record["options"] and before["seconds"] >= record["seconds"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _write_record(path: Path, record: dict[str, Any]) -> None:
-    with atomic_output(path) as stream:
-        json.dump(record, stream, indent=1)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+    return nullcontext() if is_stream(archive) else run_record(context, Path(archive).parent, Path(archive).stem)

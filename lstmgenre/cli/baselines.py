@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lstmgenre.cli.app import app, recorded
-from lstmgenre.files import atomic_output
+from lstmgenre.cli.app import app, run_record
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +27,11 @@ def score_baselines(
     """
     from lstmgenre import baselines
     from lstmgenre.datadir import DataDir
+    from lstmgenre.expdir import ExpDir
 
     need = ["feats.scp", "utt2genre", "utt2spk"]
-    with recorded(context, exp_root, f"score-baselines-{test_dir.name}"):
+    with run_record(context, exp_root, f"score-baselines-{test_dir.name}"):
         for name, report in baselines.score(DataDir.read(train_dir, need), DataDir.read(test_dir, need), nj):
-            with atomic_output(exp_root / name / test_dir.name / "score.json") as stream:
-                json.dump(report.as_dict(), stream, indent=1)
+            report.write(ExpDir(exp_root / name).score(test_dir.name))
             accuracy = report.tracks[name].accuracy
             logger.info("%s: %d of %d tracks", name, accuracy.correct, accuracy.total)

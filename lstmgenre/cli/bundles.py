@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Json, app, recorded
+from lstmgenre.cli.app import Json, app, run_record
 from lstmgenre.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def bundle(
     """
     from lstmgenre.bundle import pack
 
-    with recorded(context, out.parent, out.name):
+    with run_record(context, out.parent, out.name):
         logger.info("wrote %s, from %s", out, pack(experiments, svm, out) / svm)
 
 

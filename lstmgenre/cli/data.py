@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lstmgenre.cli.app import app, recorded
+from lstmgenre.cli.app import app, run_record
 
 if TYPE_CHECKING:
     from lstmgenre.datadir import DataDir
@@ -31,7 +31,7 @@ def ismir2004(context: typer.Context, src: Source, data: Target) -> None:
     """
     from lstmgenre.corpora.ismir2004 import prepare
 
-    with recorded(context, data):
+    with run_record(context, data):
         _tell(prepare(src, data))
 
 
@@ -52,7 +52,7 @@ def folders(
     """
     from lstmgenre.corpora.folders import prepare
 
-    with recorded(context, data):
+    with run_record(context, data):
         _tell(prepare(src, data, artists=artists, test_fraction=test_fraction, seed=seed))
 
 
@@ -64,7 +64,7 @@ def demo(context: typer.Context, data: Target, seed: Seed = 0) -> None:
     """
     from lstmgenre.corpora.demo import prepare
 
-    with recorded(context, data):
+    with run_record(context, data):
         _tell(prepare(data, seed=seed))
 
 
@@ -89,7 +89,7 @@ def split_data(
     from lstmgenre import datadir
     from lstmgenre.datadir import DataDir
 
-    with recorded(context, out):
+    with run_record(context, out):
         data = datadir.combine([DataDir.read(data_dir, need=["utt2spk", "utt2genre"]) for data_dir in data_dirs])
         data.path = out
         for number, (train, test) in enumerate(datadir.folds(data, folds, seed), 1):

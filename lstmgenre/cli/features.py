@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Address, Backend, BackendOption, Config, app, engine, recorded
+from lstmgenre.cli.app import Address, Backend, BackendOption, Config, app, engine, run_record
 
 if TYPE_CHECKING:
     from lstmgenre.scattering.features import FeatureConfig
@@ -71,7 +71,7 @@ def extract_scat(
     from lstmgenre.scattering.extract import count_done, extract
 
     data = DataDir.read(data_dir, need=["wav.scp"])
-    with recorded(context, data_dir):
+    with run_record(context, data_dir):
         with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data)):
             result = extract(data, features, jobs=nj, compress=compress, engine=engine(backend, scheduler))
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
@@ -79,11 +79,11 @@ def extract_scat(
 
 
 def _feature_config(bank: str, octaves: int, quality: int) -> FeatureConfig:
-    from lstmgenre.scattering import record
+    from lstmgenre.scattering import scat_json
     from lstmgenre.scattering.features import PAPER, BankConfig, FeatureConfig
 
     if bank == "paper":
         return PAPER
     if bank == "kymatio":
         return FeatureConfig(banks=(BankConfig("kymatio", (quality, 1), octaves),))
-    return record.read_file(Path(bank))[0]
+    return scat_json.read_file(Path(bank))[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Json, app, recorded
+from lstmgenre.cli.app import Json, app, run_record
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +39,6 @@ def score(
     """
     from lstmgenre import tables
     from lstmgenre.datadir import DataDir
-    from lstmgenre.files import atomic_output
     from lstmgenre.scoring import Report
     from lstmgenre.svm import SegmentSvm
 
@@ -52,7 +50,7 @@ def score(
     need = ["utt2genre", "utt2spk"] if train_data else ["utt2genre"]
     data = DataDir.read(data_dir, need)
     report = Report(data.genres)
-    with recorded(context, out.parent) if out else nullcontext():
+    with run_record(context, out.parent) if out else nullcontext():
         if post is not None:
             report.add_posteriors(tables.read_table(post), data.utt2genre)
         for directory, vectors in zip(svm, segments, strict=True):
@@ -64,8 +62,7 @@ def score(
             numbers = len(missing), len(data.utt2genre), missing[0]
             logger.warning("%s: %d of %d tracks are not scored, %s among them", name, *numbers)
         if out:
-            with atomic_output(out) as stream:
-                json.dump(report.as_dict(), stream, indent=1)
+            report.write(out)
             logger.info("wrote %s", out)
         else:
             console.emit(report.as_text(), report.as_dict(), as_json)
@@ -103,7 +100,7 @@ def report(
     if out_dir:
         from lstmgenre.report.writing import write
 
-        with recorded(context, out_dir):
+        with run_record(context, out_dir):
             write(exp_root, out_dir, split, train_data=train_data, test_data=test_data, beside=beside)
             logger.info("wrote %s and report.html", out_dir / "RESULTS.md")
     console.emit(

@@ -16,9 +16,9 @@ from lstmgenre.cli.app import (
     Config,
     TableJobs,
     app,
+    archive_record,
     engine,
-    recorded,
-    recorded_table,
+    run_record,
 )
 
 logger = logging.getLogger(__name__)
@@ -48,11 +48,11 @@ def pool_segments(
 
     options = {"threshold": threshold, "fuse": fuse}
     made_with = files_of(fuse) if fuse else ()
-    with recorded_table(context, segments):
+    with archive_record(context, segments):
         count = map_table(
             pool_table, options, posteriors, segments, "vector", nj, engine(backend, scheduler), made_with
         )
-        Pooling(threshold, fuse is not None).record(segments)
+        Pooling(threshold, fuse is not None).save(segments)
         logger.info("pooled %d tracks", count)
 
 
@@ -76,7 +76,7 @@ def select_svm(
     from lstmgenre.datadir import DataDir
     from lstmgenre.files import atomic_output
 
-    with recorded(context, chosen.parent, chosen.stem):
+    with run_record(context, chosen.parent, chosen.stem):
         data = DataDir.read(data_dir, need=["utt2genre", "utt2spk"])
         features = tables.open_table(fuse) if fuse else None
         choices: list[svm.Choice] = []
@@ -109,7 +109,7 @@ def train_svm(
     from lstmgenre.datadir import DataDir
     from lstmgenre.segments import Pooling, blocks_of
 
-    with recorded(context, svm_dir):
+    with run_record(context, svm_dir):
         data = DataDir.read(data_dir, need=["utt2genre"])
         vectors = dict(tables.read_table(segments, "vector"))
         model = svm.train(vectors, data.utt2genre, data.genres, c, blocks_of(vectors, len(data.genres)))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from lstmgenre.errors import DataError
+from lstmgenre.expdir import ExpDir
 from lstmgenre.nnet1.components import Splice
 from lstmgenre.nnet1.nnet import Nnet
 
@@ -100,10 +101,10 @@ class Forward:
 
 def model_files(model: Path, feature_transform: Path | None = None) -> list[Path]:
     """A nnet1 file, or the final.nnet of a training directory, then the feature transform given or there, if any."""
-    beside = model / "final.feature_transform"
+    beside = ExpDir(model).feature_transform
     if not feature_transform and beside.exists():
         feature_transform = beside
-    nnet = model / "final.nnet" if model.is_dir() else model
+    nnet = ExpDir(model).nnet if model.is_dir() else model
     return [nnet, feature_transform] if feature_transform else [nnet]
 
 

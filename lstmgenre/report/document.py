@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from lstmgenre.bundle import held_out_loss
-from lstmgenre.report.experiments import FSEG, Experiment, Run
+from lstmgenre.expdir import History, Run
+from lstmgenre.report.experiments import FSEG, Experiment
 from lstmgenre.report.render import Block, Code, Plot, Section
 from lstmgenre.report.results import (
     PAPER_TRACKS,
@@ -190,7 +190,7 @@ def _learning(findings: Findings) -> list[Block]:
     blocks = [*_plots(findings, "learning"), table] if table.rows else []
     lstms = [e for e in findings.experiments if FSEG in e.score.tracks and e.curve()]
     if lstms:
-        chosen = min(lstms, key=lambda e: held_out_loss(e.directory))
+        chosen = min(lstms, key=lambda e: History.read(e.directory).held_out_loss)
         blocks.append(
             "Of several LSTMs lstmgenre bundle takes the one with the lowest held-out loss, and its fused SVM: a "
             f"choice in which no test track has a part. Of these that is {chosen.label}, whose FSeg has "

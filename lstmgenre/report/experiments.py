@@ -1,6 +1,6 @@
-"""What a recipe left below EXP_ROOT: networks with their scores and learning curves, baselines, and what was run.
+"""What a recipe left below EXP_ROOT: networks with their scores and learning curves, and baselines.
 
-An experiment is a directory EXP_ROOT/NAME with SPLIT/score.json (from `lstmgenre score --json`). With a final.nnet it
+An experiment is a directory EXP_ROOT/NAME with SPLIT/score.json (from `lstmgenre score --out`). With a final.nnet it
 is a network, without one a baseline.
 """
 
@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lstmgenre.errors import DataError
-from lstmgenre.files import read_json
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.expdir import Epoch, ExpDir, History, scores_below
+from lstmgenre.expdir.layout import SCORE
 from lstmgenre.nnet1.components import AffineTransform, LstmProjected
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.scoring import MAJORITY_VOTE, Report
 from lstmgenre.tables import read_table
-from lstmgenre.training.trainer import Epoch
 
 # The names under which the recipe trains the SVMs on LSTM and fused segment features, and on cross-fitted ones, of N
 # folds, and with k and C selected: lseg_cf5_sel.
@@ -66,10 +63,7 @@ class Experiment:
 
     def curve(self) -> list[Epoch]:
         """The epochs of training in EXP/training.json, [] where that is not there."""
-        path = self.directory / "training.json"
-        if not path.exists():
-            return []
-        return read_json(path, lambda record: [Epoch(**epoch) for epoch in record["epochs"]], "train again")
+        return History.read(self.directory).epochs if ExpDir(self.directory).training.exists() else []
 
     @property
     def has_segments(self) -> bool:
@@ -82,16 +76,19 @@ def read_experiments(root: Path, split: str = "test") -> list[Experiment]:
 
     Raises DataError if there is none, FormatError for scores that cannot be read.
     """
-    paths = sorted(root.glob(f"*/{split}/score.json"))
+    paths = scores_below(root, split)
     if not paths:
-        raise DataError(f"{root}: no */{split}/score.json below it: run the recipe to its scoring stage first")
+        raise DataError(f"{root}: no */{split}/{SCORE} below it: run the recipe to its scoring stage first")
     experiments = []
     for path in paths:
-        directory, score = path.parent.parent, read_json(path, _score, "score again")
-        if not (directory / "final.nnet").exists():
+        directory, score = path.parent.parent, Report.read(path)
+        if not score.truth:
+            raise FormatError(f"{path}: no track was scored: score again")
+        nnet = ExpDir(directory).nnet
+        if not nnet.exists():
             experiments.append(Experiment(directory, _BASELINES.get(directory.name, directory.name), score))
             continue
-        layers, recurrent = _architecture(directory / "final.nnet")
+        layers, recurrent = _architecture(nnet)
         dnns = sum(bool(e.layers) and not e.recurrent for e in experiments)
         model = "LSTM" if recurrent else f"baseline-DNN{dnns + 1}"
         experiments.append(Experiment(directory, f"{model}({layers})", score, layers, recurrent))
@@ -101,51 +98,8 @@ def read_experiments(root: Path, split: str = "test") -> list[Experiment]:
     return sorted(experiments, key=lambda e: (not e.layers, e.recurrent))
 
 
-def _score(record: dict[str, Any]) -> Report:
-    score = Report.from_dict(record)
-    if not score.truth:
-        raise DataError("no track was scored")
-    return score
-
-
 def _architecture(path: Path) -> tuple[str, bool]:
     nnet = Nnet.read(path)
     layers = [c for c in nnet.components if isinstance(c, (AffineTransform, LstmProjected))]
     sizes = "-".join(str(size) for size in (nnet.input_dim, *(layer.output_dim for layer in layers)))
     return sizes, any(isinstance(layer, LstmProjected) for layer in layers)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A command that wrote into a directory, from the record it keeps there; `seconds` is None if it had not ended."""
-
-    directory: Path
-    name: str  # train-lstm, prep-data demo
-    command: str  # with all its arguments
-    data_dir: Path | None
-    seed: int | None
-    versions: dict[str, str]
-    started: str
-    seconds: float | None
-
-
-def read_runs(directories: Iterable[Path]) -> list[Run]:
-    """What was run in these directories and those up to four levels below them, in the order of time."""
-    patterns = ["*/" * depth + "log/*.json" for depth in range(5)]
-    records = {path for directory in directories for pattern in patterns for path in directory.glob(pattern)}
-    runs = [read_json(path, partial(_run, path), "delete it, or run the command again") for path in records]
-    return sorted(runs, key=lambda run: (run.started, run.directory, run.name))
-
-
-def _run(path: Path, record: dict[str, Any]) -> Run:
-    data_dir = record["options"].get("data_dir")
-    return Run(
-        directory=path.parent.parent,
-        name=record.get("name", path.stem),
-        command=record["command"],
-        data_dir=Path(data_dir) if data_dir else None,
-        seed=record["options"].get("seed"),
-        versions=dict(record["versions"]),
-        started=record["started"],
-        seconds=record.get("seconds"),
-    )

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from lstmgenre.expdir import Epoch
 from lstmgenre.report.results import column as column_of
 from lstmgenre.report.thresholds import Curve
 from lstmgenre.scoring import TrackScore
-from lstmgenre.training.trainer import Epoch
 
 # Ten colours that people with colour-blindness tell apart as well: M. Petroff, arXiv:2107.02270.
 _COLOURS = [

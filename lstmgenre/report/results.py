@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lstmgenre.bundle import held_out_loss
+from lstmgenre.expdir import History
 from lstmgenre.report.experiments import FSEG, LSEG, Experiment
 from lstmgenre.scoring import MAJORITY_VOTE, FrameScore, TrackScore, mcnemar
 
@@ -233,7 +233,7 @@ def artists_table(splits: Mapping[str, Sequence[Experiment]]) -> Table:
 def networks_table(experiments: Sequence[Experiment]) -> Table:
     """What training came to on the tracks that were held out of it, from which `lstmgenre bundle` chooses."""
     records: list[dict[str, Any]] = [
-        {"model": e.label, "epochs": curve[-1].iteration, "held-out loss": held_out_loss(e.directory)}
+        {"model": e.label, "epochs": curve[-1].iteration, "held-out loss": History.read(e.directory).held_out_loss}
         for e in experiments
         if (curve := e.curve())
     ]

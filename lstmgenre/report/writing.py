@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_output
+from lstmgenre.expdir import read_runs, scores_below
+from lstmgenre.files import atomic_output, write_json
 from lstmgenre.report import render
 from lstmgenre.report.document import Findings, sections
-from lstmgenre.report.experiments import Experiment, read_experiments, read_runs
+from lstmgenre.report.experiments import Experiment, read_experiments
 from lstmgenre.report.render import Plot, Section
 from lstmgenre.report.results import Table
 from lstmgenre.report.thresholds import Curve, Tracks, sweep
@@ -67,8 +67,7 @@ def _write(out: Path, title: str, document: list[Section], plots: Sequence[Plot]
             writer = csv.DictWriter(stream, list(table.records[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(table.records)
-    with atomic_output(out / "results.json") as stream:
-        json.dump({table.name: table.records for table in tables}, stream, indent=1, ensure_ascii=False)
+    write_json(out / "results.json", {table.name: table.records for table in tables})
     with atomic_output(out / "RESULTS.md") as stream:
         stream.write(render.markdown(title, document))
     with atomic_output(out / "report.html") as stream:
@@ -77,7 +76,7 @@ def _write(out: Path, title: str, document: list[Section], plots: Sequence[Plot]
 
 def _splits(root: Path, split: str, beside: Path | None) -> dict[str, tuple[Path, str]]:
     """Root and split of all scores to show, by the name to show; the split in question is the first."""
-    names = {path.parent.name for path in root.glob("*/*/score.json")} - {split}
+    names = {path.parent.name for path in scores_below(root)} - {split}
     splits = {name: (root, name) for name in (split, *sorted(names))}
     return splits | ({f"{beside.name}/{split}": (beside, split)} if beside else {})
 
@@ -87,8 +86,8 @@ def _data(
 ) -> tuple[DataDir, DataDir] | None:
     """The data that was trained on and tested on: what was asked for, or what the records say if it is still there."""
     own = {e.directory for e in experiments}
-    recorded = (run.data_dir for run in read_runs(own) if run.directory in own and run.name.startswith("train-"))
-    train = train or next((path for path in recorded if path and path.is_dir()), None)
+    told = (run.data_dir for run in read_runs(own) if run.directory in own and run.name.startswith("train-"))
+    train = train or next((path for path in told if path and path.is_dir()), None)
     if train and not test and (train.parent / split).is_dir():
         test = train.parent / split
     if not (train and test):

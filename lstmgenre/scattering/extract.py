@@ -1,6 +1,6 @@
 """A data directory's audio to feats.scp: the features of every utterance, in one archive per job.
 
-DATA/data holds the archives scat.JOB.ark with scat.json (what made them, see record.py) and scat_paths.txt (what
+DATA/data holds the archives scat.JOB.ark with scat.json (what made them, see scat_json.py) and scat_paths.txt (what
 each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and utt2dur when all is done.
 
 A job writes its archive under a `.part` name with a journal beside it, a line per finished utterance. Without the
@@ -31,7 +31,7 @@ from lstmgenre.errors import DataError
 from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import Engine
 from lstmgenre.parallel.run import run
-from lstmgenre.scattering import record
+from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
 from lstmgenre.tables.encoding import encode
 
@@ -138,8 +138,8 @@ def _extract(
     engine: Engine,
 ) -> Extraction:
     made_from = _fingerprint(config, compress, excerpts)
-    recorded = record.read(archives)
-    if recorded and recorded[1] == made_from and _is_whole(DataDir.read(data.path)):
+    before = scat_json.read(archives)
+    if before and before[1] == made_from and _is_whole(DataDir.read(data.path)):
         return Extraction(len(excerpts), {})
 
     # From here on archives are replaced, and an old feats.scp would point into them.
@@ -163,7 +163,7 @@ def _extract(
     entries = [(shard, entry) for shard in shards for entry in read_journal(shard)]
     with files.atomic_output(archives / PATHS_NAME) as stream:
         stream.write(format_paths(ScatteringFeatures(config).paths))
-    record.write(archives, config, made_from)
+    scat_json.write(archives, config, made_from)
     tables.write_map(data.path / "utt2num_frames", {e.utterance: str(e.frames) for _, e in entries})
     tables.write_map(data.path / "utt2dur", {e.utterance: f"{e.duration:.3f}" for _, e in entries})
     tables.write_map(data.path / "feats.scp", {e.utterance: f"{s.archive}:{e.offset}" for s, e in entries})

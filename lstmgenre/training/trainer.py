@@ -1,32 +1,20 @@
-"""The loop over epochs: trains, cross-validates, follows the schedule, and leaves an experiment directory with
-Kaldi's names.
-
-::
-
-    EXP_DIR/nnet.init                 the net that training starts from
-            final.feature_transform   applied to all features (if there is one)
-            nnet/nnet_iter03_learnrate0.014_tr1.0541_cv1.0481[_rejected]
-            log/iter00.initial.log    cross-validation of nnet.init; then iterNN.tr.log and iterNN.cv.log
-            training.json             the settings and every epoch's numbers: the learning curves; resuming starts here
-            final.nnet                the best net; it exists when training has ended
-"""
+"""The loop over epochs: trains, cross-validates, follows the schedule, and leaves an experiment directory (expdir)."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import io
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lstmgenre.errors import FormatError, ModelError
+from lstmgenre.errors import ModelError
+from lstmgenre.expdir import Epoch, ExpDir, History
 from lstmgenre.files import atomic_output
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.training import frames, ranks, streams
@@ -37,25 +25,6 @@ from lstmgenre.training.schedule import Schedule
 from lstmgenre.training.streams import StreamOptions
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The numbers of an epoch. Losses have 6 digits as in the logs: decisions rest on them. Iteration 0 is the
-    initial net, cross-validated.
-    """
-
-    iteration: int
-    nnet: str
-    """The file, relative to EXP_DIR."""
-    accepted: bool
-    cv_loss: float
-    cv_accuracy: float
-    cv_frames: float
-    learn_rate: float | None = None
-    train_loss: float | None = None
-    train_accuracy: float | None = None
-    train_frames: float | None = None
 
 
 def train(
@@ -77,6 +46,7 @@ def train(
     for files and data that cannot be used.
     """
     exp = Path(exp_dir)
+    files = ExpDir(exp)
     epoch_kind = frames if isinstance(options, FrameOptions) else streams
     settings = _settings(nnet, options, schedule, feature_transform)
     epochs = _resume(exp, settings)
@@ -93,16 +63,14 @@ def train(
             for name, loss in losses.items():
                 with atomic_output(exp / "log" / name) as stream:
                     stream.write(loss.report())
-            with atomic_output(exp / "training.json") as stream:
-                json.dump({"settings": settings, "epochs": [dataclasses.asdict(e) for e in epochs]}, stream, indent=1)
-                stream.write("\n")
+            History(settings, epochs).write(exp)
         ranks.wait()
 
     if not epochs:
         cv = cross_validate(nnet)
-        epochs.append(Epoch(0, "nnet.init", True, *_numbers(cv)))
-        transform = {} if feature_transform is None else {"final.feature_transform": feature_transform}
-        save({"nnet.init": nnet, **transform}, {"iter00.initial.log": cv})
+        epochs.append(Epoch(0, files.initial_nnet.name, True, *_numbers(cv)))
+        transform = {} if feature_transform is None else {files.feature_transform.name: feature_transform}
+        save({files.initial_nnet.name: nnet, **transform}, {"iter00.initial.log": cv})
         yield epochs[0]
 
     while (plan := schedule.plan([epoch.cv_loss for epoch in epochs], options.learn_rate)).learn_rate is not None:
@@ -128,8 +96,8 @@ def train(
 
     if plan.best == 0:
         logger.warning("%s: no epoch was better than the initial net, which becomes final.nnet", exp)
-    if ranks.first() and (len(epochs) > completed or not (exp / "final.nnet").exists()):
-        Nnet.read(exp / epochs[plan.best].nnet).write(exp / "final.nnet")
+    if ranks.first() and (len(epochs) > completed or not files.nnet.exists()):
+        Nnet.read(exp / epochs[plan.best].nnet).write(files.nnet)
 
 
 def _settings(
@@ -152,15 +120,10 @@ def _digest(nnet: Nnet) -> str:
 
 
 def _resume(exp: Path, settings: dict[str, Any]) -> list[Epoch]:
-    path = exp / "training.json"
-    if not path.exists():
+    if not ExpDir(exp).training.exists():
         return []
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        begun, epochs = dict(record["settings"]), [Epoch(**epoch) for epoch in record["epochs"]]
-        last = epochs[-1].iteration
-    except (ValueError, LookupError, TypeError) as error:
-        raise FormatError(f"{path}: this is no training record; delete {exp} and train anew") from error
+    history = History.read(exp, f"delete {exp} and train anew")
+    begun = history.settings
     for name in sorted(settings.keys() | begun.keys()):
         if settings.get(name) != begun.get(name):
             was, now = begun.get(name, "none"), settings.get(name, "none")
@@ -168,8 +131,8 @@ def _resume(exp: Path, settings: dict[str, Any]) -> list[Epoch]:
             raise ModelError(
                 f"{exp}: training was begun with {what}: give the same settings to go on, or another directory"
             )
-    logger.info("%s: going on after iteration %d", exp, last)
-    return epochs
+    logger.info("%s: going on after iteration %d", exp, history.epochs[-1].iteration)
+    return history.epochs
 
 
 # Settings that are kept as digests, and what may have changed.

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from lstmgenre.datadir import DataDir, hold_out
 from lstmgenre.errors import DataError
+from lstmgenre.expdir import ExpDir
 from lstmgenre.files import atomic_output
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.nnet import Nnet
-from lstmgenre.scattering import record
+from lstmgenre.scattering import scat_json
 from lstmgenre.tables import read_table
 from lstmgenre.training import ranks
 from lstmgenre.training.examples import Examples
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Datasets:
     """Sets to iterate once an epoch; `transform` brings features to mean 0 and variance 1 over the training set."""
 
     train: Examples
@@ -39,12 +40,13 @@ class Experiment:
 
 def set_up(
     exp_dir: Path, data: DataDir, cv: DataDir | None = None, *, cv_fraction: float = 0.1, seed: int = 777
-) -> Experiment:
+) -> Datasets:
     """Hold out whole artists for cross-validation, unless `cv` is given, and write what EXP_DIR keeps of the data.
 
     The training list is shuffled once, and read in that order in every epoch. Raises DataError for an utterance without
     a genre or with one that the training set does not know, and where nothing is left to train on.
     """
+    files = ExpDir(exp_dir)
     train, cv = (data, cv) if cv else hold_out(data, cv_fraction, seed)
     genres = data.genres
     if len(genres) < 2:
@@ -52,23 +54,23 @@ def set_up(
     order = sorted(train.feats)
     random.Random(seed).shuffle(order)
     held_out_of = data.path if train is not data else cv.path  # the parts that hold_out makes are not on disk
-    train_set = _examples(exp_dir / "train.scp", train, order, genres, data.path)
-    cv_set = _examples(exp_dir / "cv.scp", cv, sorted(cv.feats), genres, held_out_of)
+    train_set = _examples(files.train_scp, train, order, genres, data.path)
+    cv_set = _examples(files.cv_scp, cv, sorted(cv.feats), genres, held_out_of)
     if ranks.first():
-        files = {
-            "genres": genres,
-            "train.scp": [f"{utterance} {train.feats[utterance]}" for utterance in train_set.targets],
-            "cv.scp": [f"{utterance} {cv.feats[utterance]}" for utterance in cv_set.targets],
+        contents = {
+            files.genres_file: genres,
+            files.train_scp: [f"{utterance} {train.feats[utterance]}" for utterance in train_set.targets],
+            files.cv_scp: [f"{utterance} {cv.feats[utterance]}" for utterance in cv_set.targets],
         }
-        for name, lines in files.items():
-            with atomic_output(exp_dir / name) as stream:
+        for path, lines in contents.items():
+            with atomic_output(path) as stream:
                 stream.writelines(f"{line}\n" for line in lines)
-        if config := record.of_features(train_set.rspecifier):
-            record.write(exp_dir, config)
+        if config := scat_json.of_features(train_set.rspecifier):
+            scat_json.write(exp_dir, config)
     ranks.wait()
     transform = init.feature_transform(matrix for _, matrix in read_table(train_set.rspecifier))
     train_set.input_dim = cv_set.input_dim = transform.input_dim
-    return Experiment(train_set, cv_set, genres, transform)
+    return Datasets(train_set, cv_set, genres, transform)
 
 
 def _examples(scp: Path, data: DataDir, order: list[str], genres: list[str], source: Path) -> Examples:

@@ -1,4 +1,4 @@
-"""train-dnn, train-lstm, forward, and nnet1 files: copy-nnet, info-nnet."""
+"""train-dnn and train-lstm: features and genres to a network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Address, Backend, BackendOption, Config, TableJobs, app, engine, recorded, recorded_table
+from lstmgenre.cli import computing
+from lstmgenre.cli.app import Config, app, run_record
 
 if TYPE_CHECKING:
     from lstmgenre.nnet1.nnet import Nnet
-    from lstmgenre.training.experiment import Experiment
+    from lstmgenre.training.datasets import Datasets
     from lstmgenre.training.frames import FrameOptions
     from lstmgenre.training.schedule import Schedule
     from lstmgenre.training.streams import StreamOptions
@@ -29,17 +30,6 @@ logger = logging.getLogger(__name__)
 class Scheduler(enum.StrEnum):
     newbob = "newbob"
     decay = "decay"
-
-
-class Device(enum.StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Format(enum.StrEnum):
-    of_2016 = "2016"
-    head = "head"
 
 
 def _finite(value: float) -> float:
@@ -68,8 +58,6 @@ StartHalving = Annotated[
 ]
 EndHalving = Annotated[float, typer.Option(callback=_finite, help="newbob: below this relative gain, training ends.")]
 Seed = Annotated[int, typer.Option(help="Of the initial weights, the held-out set and the shuffling.")]
-DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
-Threads = Annotated[int, typer.Option(min=0, help="Computing threads; 0: as many as there are cores.")]
 
 
 @app.command("train-dnn")
@@ -93,8 +81,8 @@ def train_dnn(
     start_halving_impr: StartHalving = 0.01,
     end_halving_impr: EndHalving = 0.001,
     seed: Seed = 777,
-    device: DeviceOption = Device.auto,
-    threads: Threads = 1,
+    device: computing.DeviceOption = computing.Device.auto,
+    threads: computing.Threads = 1,
 ) -> None:
     """Train the baseline: a sigmoid network on single frames, as nnet1's nnet-train-frmshuff does.
 
@@ -104,11 +92,11 @@ def train_dnn(
     from lstmgenre.nnet1 import init
     from lstmgenre.training.frames import FrameOptions
 
-    with _training(context, exp_dir, where := _device(device, threads)):
-        experiment = _set_up(data_dir, exp_dir, cv_dir, seed)
+    with _training(context, exp_dir, where := computing.set_up(device, threads)):
+        datasets = _set_up(data_dir, exp_dir, cv_dir, seed)
         options = FrameOptions(**_fields_of(FrameOptions, context), randomizer_seed=seed)
-        nnet = init.dnn(experiment.input_dim, hidden, len(experiment.genres), seed)
-        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, context), where)
+        nnet = init.dnn(datasets.input_dim, hidden, len(datasets.genres), seed)
+        _train(nnet, datasets, exp_dir, options, _schedule(scheduler, context), where)
 
 
 @app.command("train-lstm")
@@ -141,8 +129,8 @@ def train_lstm(
     start_halving_impr: StartHalving = 0.01,
     end_halving_impr: EndHalving = 0.001,
     seed: Seed = 777,
-    device: DeviceOption = Device.auto,
-    threads: Threads = 1,
+    device: computing.DeviceOption = computing.Device.auto,
+    threads: computing.Threads = 1,
 ) -> None:
     """Train an LSTM with peepholes and projection on sequences, as nnet1's nnet-train-lstm-streams does.
 
@@ -153,12 +141,12 @@ def train_lstm(
     from lstmgenre.nnet1 import init
     from lstmgenre.training.streams import StreamOptions
 
-    with _training(context, exp_dir, where := _device(device, threads)):
-        experiment = _set_up(data_dir, exp_dir, cv_dir, seed)
+    with _training(context, exp_dir, where := computing.set_up(device, threads)):
+        datasets = _set_up(data_dir, exp_dir, cv_dir, seed)
         options = StreamOptions(**_fields_of(StreamOptions, context))
         cells = [cell_dim] * len(hidden)
-        nnet = init.lstm(experiment.input_dim, hidden, cells, len(experiment.genres), seed, param_scale, clip_gradient)
-        _train(nnet, experiment, exp_dir, options, _schedule(scheduler, context), where)
+        nnet = init.lstm(datasets.input_dim, hidden, cells, len(datasets.genres), seed, param_scale, clip_gradient)
+        _train(nnet, datasets, exp_dir, options, _schedule(scheduler, context), where)
 
 
 @contextmanager
@@ -168,16 +156,16 @@ def _training(context: typer.Context, exp_dir: Path, device: str) -> Iterator[No
 
     with ranks.joined(device):
         if ranks.first():
-            with recorded(context, exp_dir):
+            with run_record(context, exp_dir):
                 yield
         else:
             logging.disable()
             yield
 
 
-def _set_up(data_dir: Path, exp_dir: Path, cv_dir: Path | None, seed: int) -> Experiment:
+def _set_up(data_dir: Path, exp_dir: Path, cv_dir: Path | None, seed: int) -> Datasets:
     from lstmgenre.datadir import DataDir
-    from lstmgenre.training.experiment import set_up
+    from lstmgenre.training.datasets import set_up
 
     need = ["feats.scp", "utt2genre"]
     cv = DataDir.read(cv_dir, need) if cv_dir else None
@@ -199,12 +187,13 @@ def _fields_of(kind: type, context: typer.Context) -> dict[str, Any]:
 
 def _train(
     nnet: Nnet,
-    experiment: Experiment,
+    datasets: Datasets,
     exp_dir: Path,
     options: FrameOptions | StreamOptions,
     schedule: Schedule,
     device: str,
 ) -> None:
+    from lstmgenre.expdir import ExpDir
     from lstmgenre.training import ranks
     from lstmgenre.training.trainer import train
 
@@ -213,12 +202,12 @@ def _train(
     with show if ranks.first() else nullcontext():
         for epoch in train(
             nnet,
-            experiment.train,
-            experiment.cv,
+            datasets.train,
+            datasets.cv,
             exp_dir,
             options,
             schedule,
-            experiment.transform,
+            datasets.transform,
             device,
         ):
             done = epoch.iteration
@@ -235,103 +224,4 @@ def _train(
                 epoch.cv_accuracy,
                 verdict,
             )
-    logger.info("wrote %s", exp_dir / "final.nnet")
-
-
-def _device(device: Device, threads: int) -> str:
-    import torch
-
-    if threads:
-        torch.set_num_threads(threads)
-    if device is Device.cuda and not torch.cuda.is_available():
-        raise typer.BadParameter("--device cuda: torch sees no GPU here")
-    return "cuda" if device is not Device.cpu and torch.cuda.is_available() else "cpu"
-
-
-@app.command("forward")
-def run_forward(
-    context: typer.Context,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A training directory or a nnet1 file.")],
-    features: Annotated[str, typer.Argument(metavar="FEATS_RSPECIFIER")],
-    posteriors: Annotated[str, typer.Argument(metavar="POST_WSPECIFIER")],
-    config: Config = None,
-    feature_transform: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Default: that of MODEL, a directory.")
-    ] = None,
-    no_softmax: Annotated[bool, typer.Option("--no-softmax", help="Leave out the last softmax.")] = False,
-    apply_log: Annotated[bool, typer.Option("--apply-log", help="Logarithm of the output.")] = False,
-    time_shift: Annotated[int, typer.Option(min=0, help="Frames to shift back; undoes --targets-delay.")] = 0,
-    nj: TableJobs = 1,
-    backend: BackendOption = Backend.loky,
-    scheduler: Address = None,
-    device: DeviceOption = Device.auto,
-    threads: Threads = 1,
-) -> None:
-    """Run features through a network and write its posteriors.
-
-    Example: lstmgenre forward exp/lstm1 scp:data/test/feats.scp ark,scp:post.ark,post.scp
-    """
-    if no_softmax and apply_log:
-        raise typer.BadParameter("--no-softmax leaves no probabilities for --apply-log")
-    from lstmgenre.nnet1.forward import forward, model_files
-    from lstmgenre.parallel.table import map_table
-    from lstmgenre.scattering import record
-
-    options = {
-        "model": model,
-        "feature_transform": feature_transform,
-        "no_softmax": no_softmax,
-        "apply_log": apply_log,
-        "time_shift": time_shift,
-        "device": _device(device, threads),
-    }
-    record.check(model if model.is_dir() else model.parent, features)
-    with recorded_table(context, posteriors):
-        count = map_table(
-            forward,
-            options,
-            features,
-            posteriors,
-            jobs=nj,
-            engine=engine(backend, scheduler),
-            made_with=model_files(model, feature_transform),
-        )
-        logger.info("ran %d utterances through %s", count, model)
-
-
-@app.command("copy-nnet")
-def copy_nnet(
-    source: Annotated[str, typer.Argument(metavar="IN")],
-    target: Annotated[str, typer.Argument(metavar="OUT")],
-    binary: Annotated[bool, typer.Option("--binary/--text")] = True,
-    format: Annotated[Format, typer.Option(help="The Kaldi that is to read it.")] = Format.of_2016,
-) -> None:
-    """Copy a nnet1 file, between binary and text, and between the formats of 2016 and today; - is a pipe.
-
-    Example: lstmgenre copy-nnet exp/lstm1/final.nnet final.txt --text
-    """
-    from lstmgenre.tables import open_output
-
-    nnet = _read_nnet(source)
-    with open_output(target) as stream:
-        nnet.write(stream, binary, format.value)
-
-
-@app.command("info-nnet")
-def info_nnet(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A training directory or a nnet1 file; - is a pipe.")],
-) -> None:
-    """Print what a nnet1 file holds: components, dimensions, the spread of their numbers.
-
-    Example: lstmgenre info-nnet exp/lstm1/final.nnet
-    """
-    typer.echo(_read_nnet(f"{model}/final.nnet" if Path(model).is_dir() else model).info(), nl=False)
-
-
-def _read_nnet(rxfilename: str) -> Nnet:
-    from lstmgenre.nnet1.fileformat import read_components
-    from lstmgenre.nnet1.nnet import Nnet
-    from lstmgenre.tables import open_input
-
-    with open_input(rxfilename) as stream:
-        return Nnet(read_components(stream.read(), rxfilename))
+    logger.info("wrote %s", ExpDir(exp_dir).nnet)

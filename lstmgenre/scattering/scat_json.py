@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lstmgenre.errors import ModelError
-from lstmgenre.files import atomic_output, read_json
+from lstmgenre.files import read_json, write_json
 from lstmgenre.scattering.features import FeatureConfig
 from lstmgenre.tables import read_map
 
@@ -16,8 +16,7 @@ NAME = "scat.json"
 
 def write(directory: Path, config: FeatureConfig, made_from: str | None = None) -> None:
     """Write the record; `made_from` is a fingerprint of the audio and the options that went in."""
-    with atomic_output(directory / NAME) as stream:
-        json.dump({"config": json.loads(config.to_json()), "made_from": made_from}, stream, indent=1)
+    write_json(directory / NAME, {"config": json.loads(config.to_json()), "made_from": made_from})
 
 
 def read(directory: Path) -> tuple[FeatureConfig, str | None] | None:
@@ -41,8 +40,8 @@ def of_features(rspecifier: str) -> FeatureConfig | None:
     if not kind.startswith("scp") or not Path(scp).is_file():
         return None
     first = next(iter(read_map(scp).values()), "")
-    recorded = None if first.endswith("|") else read(Path(first).parent)
-    return recorded and recorded[0]
+    found = None if first.endswith("|") else read(Path(first).parent)
+    return found and found[0]
 
 
 def check(model_dir: Path, rspecifier: str) -> None:
