@@ -19,17 +19,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmgenre import console
+from lstmgenre.cli.parsing import App
 
 if TYPE_CHECKING:
     from lstmgenre.parallel.engine import Engine
 
-app = typer.Typer(
-    name="lstmgenre",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = App(name="lstmgenre", pretty_exceptions_enable=False)
+
+FIRST_STEPS = """\
+The paper's experiment, on a small synthesised corpus in minutes:
+  lstmgenre recipe ismir2004 ismir2004
+  ismir2004/run.sh
+
+Your own music, in a folder per genre:
+  lstmgenre prep-data folders ~/music data
+  lstmgenre extract-scat data/train
+
+The genre of a song, with the bundle that the recipe leaves:
+  lstmgenre predict ismir2004/exp/bundle song.mp3
+
+All commands, in the order of the pipeline: lstmgenre --help
+One of them, with an example:               lstmgenre COMMAND --help\
+"""
 
 
 def _show_version(wanted: bool) -> None:
@@ -38,8 +49,9 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     no_pipes: Annotated[bool, typer.Option("--no-pipes", help="Refuse every `cmd |` in tables and wav.scp.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
     version: Annotated[
@@ -50,6 +62,9 @@ def _options(
     console.setup_logging(verbose)
     if no_pipes:
         os.environ["LSTMGENRE_NO_PIPES"] = "1"  # the environment is what worker processes inherit
+    if context.invoked_subcommand is None:
+        typer.echo(FIRST_STEPS)
+        raise typer.Exit(2)
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmgenre.cli.app import app, run_record
+from lstmgenre.cli.parsing import App
 
 if TYPE_CHECKING:
     from lstmgenre.datadir import DataDir
@@ -19,7 +20,7 @@ Source = Annotated[Path, typer.Argument(metavar="SRC")]
 Target = Annotated[Path, typer.Argument(metavar="DATA")]
 Seed = Annotated[int, typer.Option(help="Of the random choices.")]
 
-prep_data = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+prep_data = App(no_args_is_help=True)
 app.add_typer(prep_data, name="prep-data", help="Write DATA/train and DATA/test from a corpus.")
 
 
