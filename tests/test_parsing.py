@@ -80,7 +80,8 @@ def test_what_is_neither_true_nor_false_is_a_usage_error(run, line, said):
     assert said in done.output
 
 
-def test_an_option_off_by_hand_wins_over_the_config(run, tmp_path):
+def test_an_option_off_by_hand_wins_over_the_config(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "c.toml").write_text("[forward]\nno-softmax = true\napply_log = true\n")
     line = ["forward", "m", "ark:/dev/null", "ark:x", "--config", tmp_path / "c.toml"]
     assert "leaves no probabilities" in run(*line).output
