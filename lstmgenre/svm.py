@@ -28,7 +28,7 @@ NAME = "svm.json"
 C = 1.0
 
 # What `select` chooses from, in the order of preference among equals: the paper's k and our C come first.
-THRESHOLDS = (THRESHOLD, 0.8, 0.7, 0.6, 0.5, 0.95, 0.99)  # the range of the paper's figure 3
+CANDIDATE_THRESHOLDS = (THRESHOLD, 0.8, 0.7, 0.6, 0.5, 0.95, 0.99)  # the range of the paper's figure 3
 PENALTIES = (C, 10.0, 0.1, 100.0, 0.01)
 
 
@@ -60,8 +60,8 @@ class SegmentSvm:
     def scores(self, vectors: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
         """Score of every genre for every segment vector (dim,), by scikit-learn's rule.
 
-        It is how many of the others a genre wins against, less or more a third at most by how clearly, which settles
-        ties. Raises ModelError on another dimension than it was trained on.
+        It is how many of the others a genre wins against, and a third at most, more or less, by how clearly, which
+        settles ties. Raises ModelError on another dimension than it was trained on.
         """
         for utterance, vector in vectors.items():
             if vector.shape != (self.dim,):
@@ -188,14 +188,14 @@ def select(
     folds: int = 5,
     seed: int = 777,
 ) -> Iterator[Choice]:
-    """Cross-validate every k of THRESHOLDS with every C of PENALTIES on the training tracks, an artist's in one fold.
+    """Cross-validate every k and C to choose from on the training tracks, an artist's in one fold.
 
     `posteriors` (frames, classes) and, for fused vectors, `features` (frames, dim) of each track of `data`. The paper's
     values come first, so that max() keeps them among equals. Raises DataError where folds or pooling do.
     """
     divisions = datadir.folds(data.subset(posteriors), folds, seed)
     classes = max((frames.shape[1] for frames in posteriors.values()), default=0)
-    for threshold in THRESHOLDS:
+    for threshold in CANDIDATE_THRESHOLDS:
         vectors = dict(pool_all(posteriors.items(), threshold, features))
         blocks = blocks_of(vectors, classes)
         for c in PENALTIES:

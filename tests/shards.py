@@ -7,7 +7,7 @@ import signal
 import threadpoolctl
 
 from lstmgenre.errors import DataError
-from lstmgenre.tables.streams import NO_PIPES
+from lstmgenre.tables.opening import NO_PIPES
 
 
 def square(number):

@@ -18,6 +18,7 @@ from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.files import exclusive
 from lstmgenre.scattering import extract, scat_json
 from lstmgenre.scattering.features import BankConfig, FeatureConfig, ScatteringFeatures
+from lstmgenre.scattering.journal import count_done
 from lstmgenre.tables import read_table
 
 # A bank that is quick to build and to run.
@@ -168,7 +169,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, finis
     killed = start(data, 0.3)
     journal, part = data.path / "data" / "scat.1.journal", data.path / "data" / "scat.1.ark.part"
     deadline = time.monotonic() + 60
-    while not (journal.exists() and part.exists()) or extract.count_done(data) < finished:
+    while not (journal.exists() and part.exists()) or count_done(data.path / "data") < finished:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
@@ -246,7 +247,7 @@ def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
     extract.extract(data, replace(SMALL, quantise=True), jobs=2)
     made = {path: path.read_bytes() for path in (data.path / "data").iterdir()}
     for shard in waiting:
-        with pytest.raises(DataError, match="nobody waits for this archive"):
+        with pytest.raises(DataError, match="no command that runs wants this archive"):
             extract.extract_shard(shard)
         shard.lock.unlink()
     assert {path: path.read_bytes() for path in (data.path / "data").iterdir()} == made

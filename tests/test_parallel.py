@@ -19,7 +19,7 @@ from lstmgenre.parallel import dask, loky, slurm
 from lstmgenre.parallel import engine as engines
 from lstmgenre.parallel.run import ATTEMPTS, run
 from lstmgenre.scattering import scat_json
-from lstmgenre.tables.streams import NO_PIPES
+from lstmgenre.tables.opening import NO_PIPES
 from tests import shards
 from tests.conftest import BIN
 from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)

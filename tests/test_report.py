@@ -360,7 +360,7 @@ def test_the_page_needs_nothing_but_itself_and_can_be_read_aloud(out):
 
 
 def test_what_looks_like_markup_stays_text():
-    table = render.Table("t", "<b>", ["a|b", "&"], [["<i>", "x|y"]], [])
+    table = render.ReportTable("t", "<b>", ["a|b", "&"], [["<i>", "x|y"]], [])
     sections = [render.Section("<h>", ["1 < 2", table, render.Code(["<pre> | &"])])]
     page = Page(render.html("<title>", sections))
     assert not {"b", "i", "h"} & {tag for tag, _ in page.tags}

@@ -168,8 +168,8 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
 
 def archive_record(context: typer.Context, wspecifier: str) -> AbstractContextManager[None]:
     """`run_record` beside the archive that is written, under its name; a pipe or a device has no place for it."""
+    from lstmgenre.tables.opening import is_stream
     from lstmgenre.tables.specifiers import parse_wspecifier
-    from lstmgenre.tables.streams import is_stream
 
     archive = parse_wspecifier(wspecifier).archive
     return nullcontext() if is_stream(archive) else run_record(context, Path(archive).parent, Path(archive).stem)

@@ -68,11 +68,12 @@ def extract_scat(
     if data_dir is None:
         raise typer.BadParameter("DATA_DIR is missing")
     from lstmgenre.datadir import DataDir
-    from lstmgenre.scattering.extract import count_done, extract
+    from lstmgenre.scattering.extract import extract
+    from lstmgenre.scattering.journal import count_done
 
     data = DataDir.read(data_dir, need=["wav.scp"])
     with run_record(context, data_dir):
-        with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data)):
+        with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data.path / "data")):
             result = extract(data, features, jobs=nj, compress=compress, engine=engine(backend, scheduler))
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
         logger.info("%s: features of %d utterances%s", data_dir, result.done, left_out)

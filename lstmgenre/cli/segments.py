@@ -80,7 +80,7 @@ def select_svm(
         data = DataDir.read(data_dir, need=["utt2genre", "utt2spk"])
         features = tables.open_table(fuse) if fuse else None
         choices: list[svm.Choice] = []
-        with console.progress("select-svm", len(svm.THRESHOLDS) * len(svm.PENALTIES), lambda: len(choices)):
+        with console.progress("select-svm", len(svm.CANDIDATE_THRESHOLDS) * len(svm.PENALTIES), lambda: len(choices)):
             for choice in svm.select(data, dict(tables.read_table(posteriors)), features, folds, seed):
                 choices.append(choice)
         best, fixed = max(choices, key=lambda choice: choice.correct), choices[0]

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from lstmgenre.errors import DataError, LstmGenreError
 from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import KILLED, Engine, Job, Lost, Submit
-from lstmgenre.tables.streams import NO_PIPES
+from lstmgenre.tables.opening import NO_PIPES
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import Engine
 from lstmgenre.parallel.run import run
 from lstmgenre.tables import Kind, TableWriter, file_of, read_script, read_table
+from lstmgenre.tables.opening import is_stream
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
-from lstmgenre.tables.streams import is_stream
 
 _SHARD = re.compile(r"\.?([0-9a-f]{32})\.(?:scp|ark)(?:\.\w+\.tmp)?")
 
@@ -31,7 +31,7 @@ Step = Callable[..., Entries]  # step(entries, **options): entries
 
 
 @dataclass(frozen=True)
-class Shard:
+class TableShard:
     """Lines of an scp, what is to be made of their matrices, and the archive that it goes to."""
 
     function: Step
@@ -79,7 +79,7 @@ def map_table(
                 script = folder / f"{_fingerprint(common, part)}.scp"
                 with atomic_output(script) as stream:
                     stream.writelines(part)
-                shards.append(Shard(function, f"{read_options}:{script}", script.with_suffix(".ark"), kind))
+                shards.append(TableShard(function, f"{read_options}:{script}", script.with_suffix(".ark"), kind))
             _remove_all_but({shard.archive.stem for shard in shards}, folder)
             run(run_shard, shards, jobs, str(archive.parent / "log" / f"{archive.stem}.JOB.log"), engine)
             made = (entry for shard in shards for entry in read_table(f"ark:{shard.archive}", kind))
@@ -93,7 +93,7 @@ def map_table(
     return count
 
 
-def run_shard(shard: Shard) -> None:
+def run_shard(shard: TableShard) -> None:
     """Make the shard's archive, unless it is there already; it appears whole."""
     if not shard.archive.exists():
         _write(TableWriter(f"ark:{shard.archive}", shard.kind), shard.function(read_table(shard.rspecifier)))

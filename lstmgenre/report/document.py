@@ -11,8 +11,8 @@ from lstmgenre.report.experiments import FSEG, Experiment
 from lstmgenre.report.render import Block, Code, Plot, Section
 from lstmgenre.report.results import (
     PAPER_TRACKS,
+    ReportTable,
     System,
-    Table,
     artists_table,
     mcnemar_table,
     networks_table,
@@ -215,13 +215,13 @@ def _made(runs: Sequence[Run]) -> list[Block]:
     return [
         "A command that was run again and found its work done shows the time of the run that did it. One that had not "
         "ended when this was written, as the one that wrote this, shows no time.",
-        Table("versions", "Versions", ["name", "version"], rows, records),
+        ReportTable("versions", "Versions", ["name", "version"], rows, records),
         _runs_table(runs),
         Code([run.command for run in runs]),
     ]
 
 
-def _runs_table(runs: Sequence[Run]) -> Table:
+def _runs_table(runs: Sequence[Run]) -> ReportTable:
     rows = [
         [str(run.directory), run.name, "–" if run.seed is None else str(run.seed), run.started, _duration(run.seconds)]
         for run in runs
@@ -237,7 +237,7 @@ def _runs_table(runs: Sequence[Run]) -> Table:
         }
         for run in runs
     ]
-    return Table("runs", "Commands", ["directory", "command", "seed", "started", "took"], rows, records)
+    return ReportTable("runs", "Commands", ["directory", "command", "seed", "started", "took"], rows, records)
 
 
 def _duration(seconds: float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from lstmgenre.report.results import Table
+from lstmgenre.report.results import ReportTable
 
 
 class Plot(NamedTuple):
@@ -27,7 +27,7 @@ class Code(NamedTuple):
     lines: Sequence[str]
 
 
-Block = str | Table | Plot | Code  # str: a paragraph of plain text
+Block = str | ReportTable | Plot | Code  # str: a paragraph of plain text
 
 
 class Section(NamedTuple):
@@ -51,7 +51,7 @@ def _markdown_block(block: Block) -> str:
             return "\n".join(["```", *lines, "```"])
         case Plot():
             return f"![{block.alt}]({block.name}.svg)\n\n{block.caption}"
-        case Table():
+        case ReportTable():
             rule = [":--", *["--:"] * (len(block.head) - 1)]
             rows = [block.head, rule, *block.rows]
             return f"**{block.title}**\n\n" + "\n".join(
@@ -124,7 +124,7 @@ def _html_block(block: Block) -> str:
                 f'<img src="{_data_uri(block.svg)}" alt="{escape(block.alt)}"></picture>'
                 f"<figcaption>{escape(block.caption)}</figcaption></figure>"
             )
-        case Table():
+        case ReportTable():
             head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in block.head)
             rows = "\n".join(f"<tr>{_html_row(row)}</tr>" for row in block.rows)
             return _scrolling(

@@ -34,7 +34,7 @@ def column(system: str) -> str:
     return f"{system[0].upper()}Seg{system[4:].replace('_', '-')}" if match else system
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """A table to print: text cells, and the same as numbers, a record per row of `name`.csv."""
 
     name: str
@@ -72,7 +72,7 @@ class AccuracyTable:
             lines.append(f"{label:<{width}}{''.join(columns)}")
         return "\n".join(lines)
 
-    def as_table(self) -> Table:
+    def as_table(self) -> ReportTable:
         """With intervals, and a column of the paper's accuracies behind each of ours that it has."""
         in_paper = [any((rate := rates[k]) and rate.paper for _, rates in self.rows) for k in range(len(self.columns))]
         head = [self.corner]
@@ -86,7 +86,7 @@ class AccuracyTable:
                 if paper:
                     cells.append(f"{rate.paper:.2%}" if rate and rate.paper else "")
             rows.append(cells)
-        return Table(self.name, self.title, head, rows, list(self._records()))
+        return ReportTable(self.name, self.title, head, rows, list(self._records()))
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for label, rates in self.rows:
@@ -168,7 +168,7 @@ def systems(experiments: Iterable[Experiment]) -> list[System]:
     return [System(e, name, score) for e in experiments for name, score in e.score.tracks.items()]
 
 
-def recall_table(experiments: Sequence[Experiment]) -> Table:
+def recall_table(experiments: Sequence[Experiment]) -> ReportTable:
     """Share of each genre's tracks that are called so, and the mean over the genres."""
     genres = list(dict.fromkeys(genre for e in experiments for genre in e.score.genres))
     rows, records = [], []
@@ -179,10 +179,10 @@ def recall_table(experiments: Sequence[Experiment]) -> Table:
         records += [{"system": system.label, "genre": g, **recall.as_dict()} for g, recall in recalls.items()]
         average = {"accuracy": system.score.macro_recall, "correct": None, "total": None}
         records.append({"system": system.label, "genre": "macro average", **average})
-    return Table("recall", "Recall of each genre", ["system", *genres, "macro average"], rows, records)
+    return ReportTable("recall", "Recall of each genre", ["system", *genres, "macro average"], rows, records)
 
 
-def mcnemar_table(experiments: Sequence[Experiment]) -> Table:
+def mcnemar_table(experiments: Sequence[Experiment]) -> ReportTable:
     """p of McNemar's exact test for every two systems; * where below 0.05."""
     every = systems(experiments)
     rows, records = [], []
@@ -193,14 +193,16 @@ def mcnemar_table(experiments: Sequence[Experiment]) -> Table:
         rows.append([f"{k + 1} {system.label}", f"{system.score.accuracy.rate:.2%}", *cells, *to_the_right])
         records += [{"first": system.label, "second": other, **test._asdict()} for other, test in tests.items()]
     head = ["system", "accuracy", *map(str, range(1, len(every)))]
-    return Table("mcnemar", "p of McNemar's exact test", head, rows, records)
+    return ReportTable("mcnemar", "p of McNemar's exact test", head, rows, records)
 
 
 def show_p(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def splits_table(split: str, experiments: Sequence[Experiment], others: Mapping[str, Sequence[Experiment]]) -> Table:
+def splits_table(
+    split: str, experiments: Sequence[Experiment], others: Mapping[str, Sequence[Experiment]]
+) -> ReportTable:
     """The accuracy on tracks of each system on this split, and beside it on others (by name); where a split has tracks
     of known artists and of others, on each kind as well."""
     columns: dict[str, dict[str, TrackScore]] = {}
@@ -214,10 +216,10 @@ def splits_table(split: str, experiments: Sequence[Experiment], others: Mapping[
         scores = {name: of.get(label) for name, of in columns.items()}
         rows.append([label, *(_with_interval(score) for score in scores.values())])
         records += [{"system": label, "split": name, **_numbers(score)} for name, score in scores.items() if score]
-    return Table("splits", "Accuracy on tracks, split by split", ["system", *columns], rows, records)
+    return ReportTable("splits", "Accuracy on tracks, split by split", ["system", *columns], rows, records)
 
 
-def artists_table(splits: Mapping[str, Sequence[Experiment]]) -> Table:
+def artists_table(splits: Mapping[str, Sequence[Experiment]]) -> ReportTable:
     """How many test tracks are by artists of the training data, by the name of the split, where that was looked at."""
     reports = {name: next((e.score for e in of if e.score.known is not None), None) for name, of in splits.items()}
     records = [
@@ -227,10 +229,10 @@ def artists_table(splits: Mapping[str, Sequence[Experiment]]) -> Table:
     ]
     head = ["split", "tracks", "by known artists"]
     rows = [[str(record[cell]) for cell in head] for record in records]
-    return Table("artists", "Test tracks by artists of the training set", head, rows, records)
+    return ReportTable("artists", "Test tracks by artists of the training set", head, rows, records)
 
 
-def networks_table(experiments: Sequence[Experiment]) -> Table:
+def networks_table(experiments: Sequence[Experiment]) -> ReportTable:
     """What training came to on the tracks that were held out of it, from which `lstmgenre bundle` chooses."""
     records: list[dict[str, Any]] = [
         {"model": e.label, "epochs": curve[-1].iteration, "held-out loss": History.read(e.directory).held_out_loss}
@@ -238,4 +240,4 @@ def networks_table(experiments: Sequence[Experiment]) -> Table:
         if (curve := e.curve())
     ]
     rows = [[record["model"], str(record["epochs"]), f"{record['held-out loss']:.4f}"] for record in records]
-    return Table("networks", "Networks on held-out frames", ["model", "epochs", "held-out loss"], rows, records)
+    return ReportTable("networks", "Networks on held-out frames", ["model", "epochs", "held-out loss"], rows, records)

@@ -16,7 +16,7 @@ from lstmgenre.report import render
 from lstmgenre.report.document import Findings, sections
 from lstmgenre.report.experiments import Experiment, read_experiments
 from lstmgenre.report.render import Plot, Section
-from lstmgenre.report.results import Table
+from lstmgenre.report.results import ReportTable
 from lstmgenre.report.thresholds import Curve, Tracks, sweep
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,9 @@ def _write(out: Path, title: str, document: list[Section], plots: Sequence[Plot]
         for suffix, content in ((".png", plot.png), (".svg", plot.svg)):
             with atomic_output(out / f"{plot.name}{suffix}", "wb") as stream:
                 stream.write(content)
-    tables = [block for section in document for block in section.blocks if isinstance(block, Table) and block.records]
+    tables = [
+        block for section in document for block in section.blocks if isinstance(block, ReportTable) and block.records
+    ]
     for table in tables:
         with atomic_output(out / f"{table.name}.csv") as stream:
             writer = csv.DictWriter(stream, list(table.records[0]), lineterminator="\n")

@@ -3,27 +3,24 @@
 DATA/data holds the archives scat.JOB.ark with scat.json (what made them, see scat_json.py) and scat_paths.txt (what
 each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and utt2dur when all is done.
 
-A job writes its archive under a `.part` name with a journal beside it, a line per finished utterance. Without the
-journal that the command has begun for it a job does nothing: one that waited in a queue may outlive its command. A job
-that was killed goes on where its journal ends, so a run that is started again redoes nothing and ends with the same
-bytes, be it with another number of processes: the archives stay those that were begun.
+A job writes its archive under a `.part` name with a journal beside it (journal.py). A run that was killed and is
+started again redoes nothing and ends with the same bytes, be it with another number of processes: the archives stay
+those that were begun.
 """
 
 from __future__ import annotations
 
 import fcntl
 import functools
-import hashlib
 import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import takewhile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from lstmgenre import audio, files, tables
 from lstmgenre.datadir import DataDir
@@ -33,67 +30,13 @@ from lstmgenre.parallel.engine import Engine
 from lstmgenre.parallel.run import run
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
+from lstmgenre.scattering.journal import Entry, Shard, Source, begin, begun, fingerprint, is_begun, read_journal
 from lstmgenre.tables.encoding import encode
 
 logger = logging.getLogger(__name__)
 
 MIN_SUCCESS = 0.95  # a feature job that loses more than 5 % of its utterances fails, as Kaldi's do
 PATHS_NAME = "scat_paths.txt"
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """Where one utterance's samples are: a recording, or its part from `start` to `end` in seconds.
-
-    `state` is files.state_of the recording, or the command that it comes from.
-    """
-
-    utterance: str
-    rxfilename: str
-    start: float | None
-    end: float | None
-    state: list[Any]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One job's share of a data directory, and the archive it goes to."""
-
-    archive: Path
-    excerpts: tuple[Excerpt, ...]
-    config: FeatureConfig
-    compress: bool
-    of: int  # shards
-
-    @property
-    def part(self) -> Path:
-        return self.archive.with_suffix(".ark.part")
-
-    @property
-    def journal(self) -> Path:
-        return self.archive.with_suffix(".journal")
-
-    @property
-    def lock(self) -> Path:
-        return self.archive.with_suffix(".lock")
-
-    @functools.cached_property
-    def made_from(self) -> str:
-        """Without the states of the recordings: one that was mended must not cost all others."""
-        return _fingerprint(self.config, self.compress, [replace(excerpt, state=[]) for excerpt in self.excerpts])
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A finished utterance in an archive, as the journal has it: offsets in bytes, duration in seconds; of its
-    recording, the state."""
-
-    utterance: str
-    offset: int
-    end: int
-    frames: int
-    duration: float
-    state: list[Any]
 
 
 @dataclass(frozen=True)
@@ -121,43 +64,43 @@ def extract(
     """
     state_of = functools.cache(files.state_of)
     recordings = {utterance: data.recording_of(utterance) for utterance in data.utterances}
-    excerpts = tuple(Excerpt(utterance, *part, state_of(part[0])) for utterance, part in recordings.items())
-    if not excerpts:
+    sources = tuple(Source(utterance, *part, state_of(part[0])) for utterance, part in recordings.items())
+    if not sources:
         raise DataError(f"{data.path}: has no utterances: make it with lstmgenre prep-data")
     with files.exclusive(data.path / "data") as archives:
-        return _extract(data, archives, excerpts, config, jobs, compress, engine)
+        return _extract(data, archives, sources, config, jobs, compress, engine)
 
 
 def _extract(
     data: DataDir,
     archives: Path,
-    excerpts: tuple[Excerpt, ...],
+    sources: tuple[Source, ...],
     config: FeatureConfig,
     jobs: int,
     compress: bool,
     engine: Engine,
 ) -> Extraction:
-    made_from = _fingerprint(config, compress, excerpts)
+    made_from = fingerprint(config, compress, sources)
     before = scat_json.read(archives)
     if before and before[1] == made_from and _is_whole(DataDir.read(data.path)):
-        return Extraction(len(excerpts), {})
+        return Extraction(len(sources), {})
 
     # From here on archives are replaced, and an old feats.scp would point into them.
     (data.path / "feats.scp").unlink(missing_ok=True)
-    shards = _divide(excerpts, archives.absolute(), config, compress, jobs)
+    shards = _divide(sources, archives.absolute(), config, compress, jobs)
     _remove_others(archives, shards)
     for shard in shards:
-        if not _is_begun(shard):
-            _begin(shard, [])
+        if not is_begun(shard):
+            begin(shard, [])
     failed: dict[str, str] = {}
     log = str(data.path / "log" / "extract_scat.JOB.log")
     for failures in run(extract_shard, shards, jobs, log, engine):
         failed.update(failures)
     for utterance, reason in sorted(failed.items()):
         logger.warning("%s: left out: %s", utterance, reason)
-    if len(failed) > (1 - MIN_SUCCESS) * len(excerpts):
+    if len(failed) > (1 - MIN_SUCCESS) * len(sources):
         raise DataError(
-            f"{data.path}: {len(failed)} of {len(excerpts)} utterances failed, more than {1 - MIN_SUCCESS:.0%}: "
+            f"{data.path}: {len(failed)} of {len(sources)} utterances failed, more than {1 - MIN_SUCCESS:.0%}: "
             f"mend or remove what is named above (log: {data.path}/log)"
         )
     entries = [(shard, entry) for shard in shards for entry in read_journal(shard)]
@@ -175,24 +118,18 @@ def _extract(
 
 
 def _divide(
-    excerpts: tuple[Excerpt, ...], archives: Path, config: FeatureConfig, compress: bool, jobs: int
+    sources: tuple[Source, ...], archives: Path, config: FeatureConfig, compress: bool, jobs: int
 ) -> list[Shard]:
     """The shards of a run that was begun, if one of them has something to go on with; else one for each job."""
-    for count in (_begun(archives), jobs):
+    for count in (begun(archives), jobs):
         shards = [
-            Shard(archives / f"scat.{k + 1}.ark", excerpts[k::count], config, compress, count)
-            for k in range(min(count, len(excerpts)))
+            Shard(archives / f"scat.{k + 1}.ark", sources[k::count], config, compress, count)
+            for k in range(min(count, len(sources)))
         ]
         if count != jobs and any(read_journal(shard) for shard in shards):
             logger.info("%s: going on with the %d archives that were begun", archives, count)
             break
     return shards
-
-
-def _begun(archives: Path) -> int:
-    """How many shards the run had of which there are journals; 0 where there are none."""
-    counts = (_head(journal).get("shards") for journal in archives.glob("scat.*.journal"))
-    return next((count for count in counts if isinstance(count, int)), 0)
 
 
 def _remove_others(archives: Path, shards: list[Shard]) -> None:
@@ -225,27 +162,29 @@ def extract_shard(shard: Shard) -> dict[str, str]:
 
 
 def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str]:
-    if not _is_begun(shard):
-        raise DataError(f"{shard.journal}: nobody waits for this archive: another run has made it, or another one")
+    if not is_begun(shard):
+        raise DataError(
+            f"{shard.journal}: no command that runs wants this archive: another run has made it, or made others instead"
+        )
     if shard.archive.exists() and not shard.part.exists():
         os.replace(shard.archive, shard.part)  # whole, but some of its utterances had failed
     size = shard.part.stat().st_size if shard.part.exists() else 0
     entries = [entry for entry in read_journal(shard) if entry.end <= size]
     finished = {entry.utterance for entry in entries}
     failed: dict[str, str] = {}
-    logger.info("%d of %d utterances are done already", len(finished), len(shard.excerpts))
-    _begin(shard, entries)  # less a last line that a kill cut short
+    logger.info("%d of %d utterances are done already", len(finished), len(shard.sources))
+    begin(shard, entries)  # less a last line that a kill cut short
     with open(shard.part, "ab") as archive, open(shard.journal, "a", encoding="utf-8") as journal:
         archive.truncate(entries[-1].end if entries else 0)
         archive.seek(0, os.SEEK_END)
-        for excerpt in shard.excerpts:
-            if excerpt.utterance in finished:
+        for source in shard.sources:
+            if source.utterance in finished:
                 continue
             try:
-                entry = _write(archive, excerpt, shard, transform)
+                entry = _write(archive, source, shard, transform)
             except DataError as error:
-                logger.warning("%s: %s", excerpt.utterance, error)
-                failed[excerpt.utterance] = str(error)
+                logger.warning("%s: %s", source.utterance, error)
+                failed[source.utterance] = str(error)
                 continue
             # The archive first: a journal line stands for bytes that are there, after a power cut, too.
             archive.flush()
@@ -255,27 +194,6 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
             logger.info("%s: %d frames", entry.utterance, entry.frames)
     os.replace(shard.part, shard.archive)
     return failed
-
-
-def _begin(shard: Shard, entries: list[Entry]) -> None:
-    """Write the journal of a shard of which these utterances are finished."""
-    with files.atomic_output(shard.journal) as stream:
-        for line in ({"made_from": shard.made_from, "shards": shard.of}, *map(vars, entries)):
-            stream.write(json.dumps(line) + "\n")
-
-
-def _is_begun(shard: Shard) -> bool:
-    return _head(shard.journal).get("made_from") == shard.made_from
-
-
-def _head(journal: Path) -> dict[str, Any]:
-    """The first line of a journal; {} where there is none, or a power cut has left something else."""
-    try:
-        with open(journal, encoding="utf-8") as stream:
-            head = json.loads(stream.readline())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return head if isinstance(head, dict) else {}
 
 
 @contextmanager
@@ -290,44 +208,17 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _write(archive: BinaryIO, excerpt: Excerpt, shard: Shard, transform: ScatteringFeatures) -> Entry:
+def _write(archive: BinaryIO, source: Source, shard: Shard, transform: ScatteringFeatures) -> Entry:
     samples = audio.open_track(
-        excerpt.rxfilename,
+        source.rxfilename,
         sample_rate=shard.config.sample_rate,
-        start=excerpt.start,
-        end=excerpt.end,
+        start=source.start,
+        end=source.end,
         quantise=shard.config.quantise,
     )
     features = transform(samples)
-    archive.write(f"{excerpt.utterance} ".encode())
+    archive.write(f"{source.utterance} ".encode())
     offset = archive.tell()
     archive.writelines(encode(features, "matrix", text=False, method=int(shard.compress)))
     seconds = len(samples) / shard.config.sample_rate
-    return Entry(excerpt.utterance, offset, archive.tell(), len(features), seconds, excerpt.state)
-
-
-def read_journal(shard: Shard) -> list[Entry]:
-    """The finished utterances of a shard, up to the first whose recording has changed since.
-
-    None if the journal is of another configuration or other utterances.
-    """
-    if not _is_begun(shard):
-        return []
-    try:
-        lines = shard.journal.read_text(encoding="utf-8").split("\n")[1:-1]  # a kill cuts the end off the last line
-        entries = [Entry(**json.loads(line)) for line in lines]
-        states = {excerpt.utterance: excerpt.state for excerpt in shard.excerpts}
-        return list(takewhile(lambda entry: entry.state == states[entry.utterance], entries))
-    except (FileNotFoundError, ValueError, TypeError, KeyError):  # a power cut may leave anything
-        return []
-
-
-def count_done(data: DataDir) -> int:
-    """How many utterances a running extraction has finished, from its journals."""
-    journals = (data.path / "data").glob("scat.*.journal")
-    return sum(max(0, journal.read_bytes().count(b"\n") - 1) for journal in journals)
-
-
-def _fingerprint(config: FeatureConfig, compress: bool, excerpts: Sequence[Excerpt]) -> str:
-    parts = [config.to_json(), compress, *(list(vars(e).values()) for e in excerpts)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return Entry(source.utterance, offset, archive.tell(), len(features), seconds, source.state)

@@ -83,7 +83,7 @@ class FeatureConfig:
 PAPER = FeatureConfig()
 
 
-class Path(NamedTuple):
+class FeatureRow(NamedTuple):
     """What one row of the features is: the wavelets that the signal went through, and their centres in Hz."""
 
     row: int
@@ -140,17 +140,17 @@ class ScatteringFeatures:
         return np.log(np.abs(block) + self._silence) if self.config.log else block
 
 
-def _paths(banks: Sequence[Bank], sample_rate: int) -> list[Path]:
-    paths: list[Path] = []
+def _paths(banks: Sequence[Bank], sample_rate: int) -> list[FeatureRow]:
+    paths: list[FeatureRow] = []
     for bank in banks:
         hz = [[wavelet.centre * sample_rate / (2 * np.pi) for wavelet in layer] for layer in (bank.first, bank.second)]
         for wavelets in bank.paths:
             centres = tuple(layer[j] for layer, j in zip(hz, wavelets, strict=False))
-            paths.append(Path(len(paths), bank.name, wavelets, centres))
+            paths.append(FeatureRow(len(paths), bank.name, wavelets, centres))
     return paths
 
 
-def format_paths(paths: Sequence[Path]) -> str:
+def format_paths(paths: Sequence[FeatureRow]) -> str:
     """The paths as text, one line each: row, bank, order, centre frequencies in Hz ("-" where there is none)."""
     lines = [f"{'row':>4} {'bank':<14} {'order':>5} {'f1_hz':>10} {'f2_hz':>10}"]
     for path in paths:

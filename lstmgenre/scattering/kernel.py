@@ -17,7 +17,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from lstmgenre.scattering.filters import FloatArray
-from lstmgenre.scattering.plan import Band, Level, Lowpass, Node, Plan, Stream
+from lstmgenre.scattering.plan import Band, Level, Lowpass, Node, Stream, TransformPlan
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ ALIGNMENT = 64  # bytes: a cache line
 class Arrays:
     """The streams of a plan, and the frames (rows, frames) that they add to, for stretches of up to `hops` hops."""
 
-    def __init__(self, plan: Plan, rows: int, hops: int) -> None:
+    def __init__(self, plan: TransformPlan, rows: int, hops: int) -> None:
         self.hops = max(-(-hops * plan.hop // level.new) * level.new for level in plan.levels) // plan.hop
         self.streams: dict[Stream, FloatArray] = {
             stream: _aligned((self.hops * plan.hop >> stream.log2_step) + 2 * stream.pad) for stream in plan.streams
@@ -49,7 +49,7 @@ class Worker(Protocol):
     def __call__(self, chunks: int) -> None: ...
 
 
-def workers(plan: Plan, arrays: Arrays) -> list[Worker]:
+def workers(plan: TransformPlan, arrays: Arrays) -> list[Worker]:
     """One for each level of the plan, by the fastest means there is."""
     worker = NumpyWorker if compiled() is None else CompiledWorker
     return [worker(level, plan, arrays) for level in plan.levels]
@@ -84,7 +84,7 @@ class _Node(ctypes.Structure):
 class CompiledWorker:
     """A level by _kernel.c."""
 
-    def __init__(self, level: Level, plan: Plan, arrays: Arrays) -> None:
+    def __init__(self, level: Level, plan: TransformPlan, arrays: Arrays) -> None:
         self._nodes = (_Node * len(level.nodes))(*(self._node(node, level, plan, arrays) for node in level.nodes))
         self._kept = arrays, level  # the nodes point into their memory
         self._longest = max((node.length for node in level.nodes), default=0)
@@ -106,7 +106,7 @@ class CompiledWorker:
             )
 
     @staticmethod
-    def _node(node: Node, level: Level, plan: Plan, arrays: Arrays) -> _Node:
+    def _node(node: Node, level: Level, plan: TransformPlan, arrays: Arrays) -> _Node:
         step = level.length(0) // node.length
         result = _Node(
             depth=node.depth,
@@ -133,7 +133,7 @@ class CompiledWorker:
 class NumpyWorker:
     """The same by numpy and scipy."""
 
-    def __init__(self, level: Level, plan: Plan, arrays: Arrays) -> None:
+    def __init__(self, level: Level, plan: TransformPlan, arrays: Arrays) -> None:
         self.level, self.plan, self.arrays = level, plan, arrays
 
     def __call__(self, chunks: int) -> None:
@@ -177,7 +177,7 @@ def _filter(half: ComplexArray, band: Band, length: int) -> ComplexArray:
     return folded
 
 
-def frames_of(lowpass: Lowpass, plan: Plan, arrays: Arrays) -> FloatArray:
+def frames_of(lowpass: Lowpass, plan: TransformPlan, arrays: Arrays) -> FloatArray:
     """The row that a lowpass gives, from where the first hop's first column goes."""
     return arrays.frames[lowpass.row, plan.reach - lowpass.weights.shape[1] // 2 :]
 

@@ -25,7 +25,7 @@ REACH = 5.2  # standard deviations: beyond, a Gaussian in time is below 1.4e-6 o
 LOWPASS_REACH = 5.5  # standard deviations of the last lowpass that a frame's average covers
 TRANSITION = 4.8  # standard deviations of a decimator's edge: the complementary error function is NEGLIGIBLE there
 SHORTEST = 4096  # new samples of a chunk of the first level: with its margins and FFT it stays in the cache
-MARGIN = 8  # a chunk has 1/8 of its new samples before them, and as many after them: 5 * 2^k in all
+MARGIN_SHARE = 8  # a chunk has 1/8 of its new samples before them, and as many after them: 5 * 2^k in all
 GROWTH = 2  # log2 of how much longer the chunks of the next level are
 FIRST_SHARE = 0.57  # of the margin for the first of two filters in cascade, so that a second one has its place
 
@@ -119,7 +119,7 @@ class _Filter(NamedTuple):
         return self.wavelet.centre + self.wavelet.reach(NEGLIGIBLE)
 
 
-class Plan:
+class TransformPlan:
     """The levels for some banks, whose rows follow one another, and the signals that connect them."""
 
     def __init__(self, banks: Sequence[Bank], hop: int) -> None:
@@ -231,8 +231,8 @@ def _levels(longest: float, hop: int) -> list[Level]:
     levels = []
     new = max(hop, SHORTEST)
     while True:
-        last = new // MARGIN >= REACH * longest
-        levels.append(Level(new, new // MARGIN, last))
+        last = new // MARGIN_SHARE >= REACH * longest
+        levels.append(Level(new, new // MARGIN_SHARE, last))
         if last:
             return levels
         new <<= GROWTH

@@ -17,9 +17,11 @@ import scipy.fft
 
 from lstmgenre.scattering import kernel
 from lstmgenre.scattering.filters import Bank, FloatArray
-from lstmgenre.scattering.plan import Plan, Tail
+from lstmgenre.scattering.plan import Tail, TransformPlan
 
-MARGIN = 4.6  # standard deviations of the longest cascade: exp(-MARGIN^2 / 2) of a click at the border is left
+MARGIN_DEVIATIONS = (
+    4.6  # standard deviations of the longest cascade: exp(-MARGIN_DEVIATIONS^2 / 2) of a click at the border is left
+)
 STRETCH = 2**21  # samples, margins included: most that go through the levels together
 LEAST = 6  # margins in a stretch, at least, whatever the hop
 
@@ -39,9 +41,9 @@ class Scattering:
 
     def __init__(self, banks: Sequence[Bank], hop: int) -> None:
         self.hop = hop
-        self.margin = math.ceil(MARGIN * max(bank.memory for bank in banks) / hop)  # in hops
+        self.margin = math.ceil(MARGIN_DEVIATIONS * max(bank.memory for bank in banks) / hop)  # in hops
         self.rows = sum(len(bank.paths) for bank in banks)
-        self._plan = Plan(banks, hop)
+        self._plan = TransformPlan(banks, hop)
         self._arrays: kernel.Arrays | None = None  # kept from track to track, for the longest stretch so far
 
     def __call__(self, samples: Signal) -> Iterator[FloatArray]:

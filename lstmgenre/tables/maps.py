@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
+from lstmgenre.tables.opening import open_input
 from lstmgenre.tables.rules import check_key
-from lstmgenre.tables.streams import open_input
 
 
 def numbered_lines(rxfilename: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:

@@ -14,9 +14,9 @@ from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables.cursor import Cursor
 from lstmgenre.tables.decoding import read_entry, read_value
 from lstmgenre.tables.maps import numbered_lines, parse_line
+from lstmgenre.tables.opening import is_pipe, is_standard, open_file, open_input, split_offset
 from lstmgenre.tables.rules import Kind
 from lstmgenre.tables.specifiers import Rspecifier, parse_range, parse_rspecifier, split_range
-from lstmgenre.tables.streams import is_pipe, is_standard, open_file, open_input, split_offset
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from lstmgenre.errors import DataError, UsageError
 from lstmgenre.tables import compression
 from lstmgenre.tables.encoding import checked, encode
 from lstmgenre.tables.maps import read_map
+from lstmgenre.tables.opening import is_pipe, is_standard, is_stream, open_output
 from lstmgenre.tables.rules import Kind, check_key, is_utf8
 from lstmgenre.tables.specifiers import parse_wspecifier
-from lstmgenre.tables.streams import is_pipe, is_standard, is_stream, open_output
 
 
 class TableWriter:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Plan:
+class Verdict:
     """What follows from the losses."""
 
     accepted: list[bool]
@@ -35,7 +35,7 @@ class Newbob:
     end_halving_impr: float = 0.001
     halving_factor: float = 0.5
 
-    def plan(self, losses: Sequence[float], learn_rate: float) -> Plan:
+    def plan(self, losses: Sequence[float], learn_rate: float) -> Verdict:
         """losses: the initial net's, then each iteration's, as logged (6 digits); learn_rate: the first iteration's."""
         accepted: list[bool] = []
         best, halving = 0, False
@@ -49,12 +49,12 @@ class Newbob:
             improvement = (before - losses[best]) / before
             if halving and improvement < self.end_halving_impr:
                 if iteration > self.min_iters:
-                    return Plan(accepted, best, None)
+                    return Verdict(accepted, best, None)
                 continue
             halving = halving or improvement < self.start_halving_impr
             if halving:
                 learn_rate = _six_digits(learn_rate * self.halving_factor)
-        return Plan(accepted, best, learn_rate if len(losses) <= self.max_iters else None)
+        return Verdict(accepted, best, learn_rate if len(losses) <= self.max_iters else None)
 
     def suffix(self, iteration: int) -> str:
         """What train_scheduler.sh adds to the name of an accepted net."""
@@ -75,11 +75,11 @@ class Decay:
     constant_iters: int = 3
     halving_factor: float = 0.9
 
-    def plan(self, losses: Sequence[float], learn_rate: float) -> Plan:
+    def plan(self, losses: Sequence[float], learn_rate: float) -> Verdict:
         done = len(losses) - 1
         for _ in range(self.constant_iters, done + 1):
             learn_rate = _six_digits(learn_rate * self.halving_factor)
-        return Plan([True] * done, done, learn_rate if done < self.max_iters else None)
+        return Verdict([True] * done, done, learn_rate if done < self.max_iters else None)
 
     def suffix(self, iteration: int) -> str:
         return ""
