@@ -9,6 +9,7 @@ the one would drown the 24 of the other, and the C that suits would change with 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -24,8 +25,11 @@ from lstmgenre.errors import DataError, ModelError
 from lstmgenre.files import read_json, write_json
 from lstmgenre.segments import THRESHOLD, Pooling, blocks_of, pool_all
 
+logger = logging.getLogger(__name__)
+
 NAME = "svm.json"
 C = 1.0
+MAX_UNLABELLED = 0.05
 
 # What `select` chooses from, in the order of preference among equals: the paper's k and our C come first.
 CANDIDATE_THRESHOLDS = (THRESHOLD, 0.8, 0.7, 0.6, 0.5, 0.95, 0.99)  # the range of the paper's figure 3
@@ -111,6 +115,23 @@ class SegmentSvm:
         if not (arrays["scale"] > 0).all() or not 0 < c < np.inf:
             raise ValueError("scale and c should be above 0")
         return cls(genres, **arrays, c=c, pooling=None if pooling is None else Pooling.of(pooling))
+
+
+def labelled(vectors: Mapping[str, np.ndarray], utt2genre: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The segment vectors of tracks that have a genre; how many have none is a warning.
+
+    Raises DataError where it is more than 5 %: a step of a Kaldi recipe fails under 95 %.
+    """
+    without = sorted(vectors.keys() - utt2genre.keys())
+    if not without:
+        return dict(vectors)
+    count = (
+        f"{len(without)} of {len(vectors)} tracks have a segment vector but no line in utt2genre ({without[0]} is one)"
+    )
+    if len(without) > MAX_UNLABELLED * len(vectors):
+        raise DataError(f"{count}: add their genres, or leave them out")
+    logger.warning("%s: left out", count)
+    return {utterance: vector for utterance, vector in vectors.items() if utterance in utt2genre}
 
 
 def train(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstmgenre.datadir import DataDir, Excerpt, combine, fix, folds, hold_out, mend, validate
+from lstmgenre.datadir import DataDir, Excerpt, choose, combine, fix, folds, hold_out, mend, validate
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables import read_map
 
@@ -208,6 +208,105 @@ def test_segments_need_their_recordings(data):
     assert "a0-t1" not in fixed.utterances
     assert fixed.wav_scp == {"r1": "one.wav"}
     assert validate(fixed) == []
+
+
+def timed(data, **segments):
+    """The directory with segments of one recording each, of 20 s unless told; utt2dur says 20 s."""
+    data.segments = {name: Excerpt(name, 5.0, 25.0) for name in data.utterances}
+    data.segments |= {
+        name.replace("_", "-"): Excerpt(name.replace("_", "-"), *times) for name, times in segments.items()
+    }
+    data.utt2dur = dict.fromkeys(data.utterances, 20.0)
+    data.write()
+    return [message for message in messages(data.path) if "lies past" in message]
+
+
+def test_segments_past_their_recordings_are_told_by_the_durations_of_recordings(data):
+    data.reco2dur = dict.fromkeys(data.wav_scp, 25.0)
+    assert timed(data) == []
+    within = {"a0_t0": (5.0, 25.5), "a0_t1": (24.9, -1.0)}  # Kaldi's extract-segments cuts half a second off
+    assert not any("reco2dur" in message for message in timed(data, **within))
+    past = timed(data, a0_t0=(5.0, 25.6), a0_t1=(25.0, -1.0), a0_t2=(100.0, 120.0))
+    assert "segments: a0-t0 and 2 more lies past the end of its recording, by reco2dur" in past
+
+
+def test_segments_past_their_recordings_are_told_by_the_durations_of_utterances(data):
+    assert timed(data, a0_t0=(5.0, 25.4), a0_t1=(5.0, -1.0), a0_t2=(6.0, 15.0)) == []
+    for times in (5.0, 26.0), (5.0, 1000.0), (100.0, 101.0), (15.0, 21.0):
+        assert timed(data, a0_t0=times) == ["segments: a0-t0 lies past the end of its recording, by utt2dur"]
+    data.utt2dur = {}
+    data.segments["a0-t0"] = Excerpt("a0-t0", 5.0, 1000.0)
+    data.write()
+    assert messages(data.path) == []  # nothing is known
+
+
+def test_durations_of_recordings_go_with_their_recordings(data):
+    data.segments = {name: Excerpt(f"r{i % 2}", i, i + 1) for i, name in enumerate(data.utterances)}
+    data.wav_scp, data.reco2dur = {"r0": "0.wav", "r1": "1.wav"}, {"r0": 100.0, "r1": 99.5}
+    data.utt2dur = dict.fromkeys(data.utterances, 1.0)
+    data.write()
+    assert DataDir.read(data.path) == data
+    assert messages(data.path) == []
+    assert data.subset(["a0-t0"]).reco2dur == {"r0": 100.0}
+
+
+# Choosing utterances --------------------------------------------------------------------------------------------------
+
+
+def test_utterances_are_chosen_by_list_genre_and_number(data, tmp_path):
+    (tmp_path / "list").write_text("a1-t2 and the rest of a line\na0-t1\n\na7-t0\n")
+    assert choose(data, tmp_path / "list").utterances == ["a0-t1", "a1-t2", "a7-t0"]
+    assert choose(data, tmp_path / "list", ["electronic"]).utterances == ["a1-t2"]
+    assert choose(data, first=4).utterances == data.utterances[:4]
+    some = choose(data, genres=["metal_punk", "classical"])
+    assert set(some.utt2genre.values()) == {"classical", "metal_punk"}
+    assert some.genres == ["classical", "metal_punk"]
+    assert choose(data, genres=["classical"], first=2).utterances == ["a0-t0", "a0-t1"]
+
+
+def test_of_each_genre_utterances_come_from_all_over_its_list(data):
+    part = choose(data, per_genre=2)
+    assert Counter(part.utt2genre.values()) == dict.fromkeys(GENRES[:4], 2)
+    assert {utterance[:2] for utterance in part.utterances} == set(data.utt2spk.values())  # two artists a genre
+    assert choose(data, per_genre=100).utterances == data.utterances
+    assert choose(data, per_genre=1).utterances == [f"a{i}-t0" for i in range(4)]
+
+
+def test_what_is_chosen_is_a_valid_directory_with_all_that_belongs_to_it(data):
+    data.cmvn = {artist: f"cmvn.ark:{k}" for k, artist in enumerate(data.spk2utt)}
+    data.genre_order = sorted(GENRES[:4], reverse=True)
+    part = choose(data, genres=["jazz_blues", "electronic"], per_genre=3)
+    part.write(data.path.parent / "part")
+    written = DataDir.read(data.path.parent / "part")
+    assert validate(written) == []
+    assert written.genres == ["jazz_blues", "electronic"]
+    assert written.cmvn.keys() == written.spk2utt.keys() == set(part.utt2spk.values())
+    for name in "wav_scp", "utt2spk", "utt2genre", "feats", "utt2num_frames", "utt2dur":
+        assert getattr(written, name) == {u: getattr(data, name)[u] for u in part.utterances}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"genres": ["polka"]}, "no genre polka: the genres are classical, electronic, jazz_blues, metal_punk"),
+        ({"first": 25}, "24 utterances, not 25, can be chosen from"),
+        ({"genres": ["classical"], "first": 7}, "6 utterances, not 7"),
+    ],
+)
+def test_what_cannot_be_chosen_is_told(data, options, said):
+    with pytest.raises(DataError, match=said):
+        choose(data, **options)
+
+
+def test_a_list_of_others_is_refused(data, tmp_path):
+    (tmp_path / "list").write_text("a0-t0\nnobody\n")
+    with pytest.raises(DataError, match=r"list: no utterance nobody in .*train"):
+        choose(data, tmp_path / "list")
+    with pytest.raises(DataError, match="nothing: cannot be read"):
+        choose(data, tmp_path / "nothing")
+    (tmp_path / "empty").write_text("")
+    with pytest.raises(DataError, match="no utterance is left"):
+        choose(data, tmp_path / "empty")
 
 
 def test_names_must_sort_by_artist(tmp_path):

@@ -153,6 +153,18 @@ def test_unusable_training_data_is_named(tracks, change, said):
         svm.train(*tracks, GENRES)
 
 
+def test_up_to_one_track_in_twenty_may_have_no_label(tracks, caplog):
+    vectors, genres = tracks
+    assert svm.labelled(vectors, genres) == vectors
+    assert caplog.text == ""
+    del genres["t03"], genres["t07"]  # 2 of 40
+    assert svm.labelled(vectors, genres).keys() == genres.keys()
+    assert "2 of 40 tracks have a segment vector but no line in utt2genre (t03 is one): left out" in caplog.text
+    del genres["t08"]
+    with pytest.raises(DataError, match="3 of 40 tracks have a segment vector but no line in utt2genre"):
+        svm.labelled(vectors, genres)
+
+
 @pytest.fixture
 def saved(tracks, tmp_path):
     """The fields of svm.json of a model of three genres, and a function that writes them anew and loads that."""

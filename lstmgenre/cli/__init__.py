@@ -1,10 +1,19 @@
 """The command line: every command parses, calls one library function and shows the result."""
 
-# Each registers its commands, in the order in which --help shows them: that of the pipeline.
-# isort: off
-from lstmgenre.cli import data, features, training, networks, segments, scores, baselines, bundles, recipes  # noqa: F401
-
-# isort: on
+# Each registers its commands; parsing.PIPELINE has their order.
+from lstmgenre.cli import (  # noqa: F401
+    baselines,
+    bundles,
+    data,
+    features,
+    networks,
+    recipes,
+    scores,
+    segments,
+    subsets,
+    tables,
+    training,
+)
 from lstmgenre.cli.app import app
 
 __all__ = ["app"]

@@ -14,7 +14,27 @@ class Device(enum.StrEnum):
     cuda = "cuda"
 
 
-DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
+_KALDI_GPU = {"yes": Device.cuda, "wait": Device.cuda, "no": Device.cpu, "optional": Device.auto}
+
+
+def _device(value: str) -> Device:
+    try:
+        return _KALDI_GPU.get(value) or Device(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value} is none of {', '.join([*Device, *_KALDI_GPU])}") from None
+
+
+DeviceOption = Annotated[
+    Device,
+    typer.Option(
+        "--device",
+        "--use-gpu",
+        metavar="auto|cpu|cuda",
+        parser=_device,
+        autocompletion=lambda: [*Device],
+        help="Where to compute. Of Kaldi's, --use-gpu=no, yes and optional are known.",
+    ),
+]
 Threads = Annotated[int, typer.Option(min=0, help="Computing threads; 0: as many as there are cores.")]
 
 

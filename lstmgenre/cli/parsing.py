@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 PIPELINE = {
     "Begin": ("recipe",),
-    "Data": ("prep-data", "validate-data", "split-data"),
-    "Features": ("extract-scat",),
+    "Data": ("prep-data", "validate-data", "split-data", "subset-data"),
+    "Features": ("extract-scat", "copy-feats", "copy-vector", "feat-to-dim", "feat-to-len"),
     "Networks": ("train-dnn", "train-lstm", "forward", "copy-nnet", "info-nnet"),
     "Segments": ("pool-segments", "select-svm", "train-svm"),
     "Results": ("score", "score-baselines", "report"),

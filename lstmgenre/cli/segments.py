@@ -111,7 +111,7 @@ def train_svm(
 
     with run_record(context, svm_dir):
         data = DataDir.read(data_dir, need=["utt2genre"])
-        vectors = dict(tables.read_table(segments, "vector"))
+        vectors = svm.labelled(dict(tables.read_table(segments, "vector")), data.utt2genre)
         model = svm.train(vectors, data.utt2genre, data.genres, c, blocks_of(vectors, len(data.genres)))
         model.pooling = Pooling.of_vectors(segments)
         model.save(svm_dir)

@@ -2,6 +2,6 @@
 
 from lstmgenre.datadir.checks import fix, mend, validate
 from lstmgenre.datadir.content import DataDir, Excerpt, Problem
-from lstmgenre.datadir.splits import combine, folds, hold_out
+from lstmgenre.datadir.splits import choose, combine, folds, hold_out
 
-__all__ = ["DataDir", "Excerpt", "Problem", "combine", "fix", "folds", "hold_out", "mend", "validate"]
+__all__ = ["DataDir", "Excerpt", "Problem", "choose", "combine", "fix", "folds", "hold_out", "mend", "validate"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from lstmgenre.datadir.content import FILES, DataDir, Problem, maker, some
+from lstmgenre.datadir.content import FILES, MAX_OVERSHOOT, DataDir, Problem, maker, some
 from lstmgenre.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 def validate(data: DataDir) -> list[Problem]:
     """Everything that breaks a rule of data directories, first what showed as the files were read."""
-    return [*data.damage, *_check_presence(data), *_check_keys(data), *_check_names(data)]
+    return [*data.damage, *_check_presence(data), *_check_keys(data), *_check_names(data), *_check_times(data)]
 
 
 def fix(data: DataDir) -> DataDir:
@@ -93,3 +94,33 @@ def _check_names(data: DataDir) -> Iterator[Problem]:
         yield data.problem(
             f"genre {min(alien)} is not in the file genres", "utt2genre", f"add it to {data.path}/genres"
         )
+
+
+def _check_times(data: DataDir) -> Iterator[Problem]:
+    """Segments against the durations that are known."""
+    for name, past in ("reco2dur", _past_recordings(data)), ("utt2dur", _past_utterances(data)):
+        if past:
+            message = f"{some(past)} lies past the end of its recording, by {name}"
+            yield data.problem(message, "segments", "mend its times, or drop its line")
+
+
+def _past_recordings(data: DataDir) -> set[str]:
+    durations = {utterance: data.reco2dur.get(part.recording, math.inf) for utterance, part in data.segments.items()}
+    return {
+        utterance
+        for utterance, part in data.segments.items()
+        if part.start >= durations[utterance] or part.end > durations[utterance] + MAX_OVERSHOOT
+    }
+
+
+def _past_utterances(data: DataDir) -> set[str]:
+    past = set()
+    for utterance, part in data.segments.items():
+        if part.end == -1 or utterance not in data.utt2dur:
+            continue
+        duration, length = data.utt2dur[utterance], part.end - part.start
+        # A duration less than the segment's is all that there was of it. One that is more is of the whole recording: it
+        # had no segments then.
+        if (part.end if duration > length + MAX_OVERSHOOT else length) > duration + MAX_OVERSHOOT:
+            past.add(utterance)
+    return past

@@ -6,6 +6,7 @@
     utt2genre         utterance -> genre
     genres            optional: one genre per line, the order of the classes
     feats.scp, utt2num_frames, utt2dur     what extract-scat adds
+    reco2dur          recording -> seconds, if Kaldi has made it
     cmvn.scp          artist -> statistics, if Kaldi has made them: nothing here reads them, but subsets keep theirs
 
 Kaldi's rules: each file is sorted in C order, has no key twice, and has the same utterances as the others; the name of
@@ -27,6 +28,8 @@ from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
 from lstmgenre.tables import numbered_lines, read_map, write_map
 
+MAX_OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
+
 
 class Excerpt(NamedTuple):
     """A part of a recording, in seconds; an end of -1 is that of the recording."""
@@ -47,7 +50,7 @@ class Problem(NamedTuple):
 @dataclass
 class DataDir:
     """The content of a data directory; a file that is not there is an empty dict. Utterance names are the keys of all
-    but `wav_scp`, whose keys are recordings, and `cmvn`, whose keys are artists.
+    but `wav_scp` and `reco2dur`, whose keys are recordings, and `cmvn`, whose keys are artists.
 
     `damage` is what was wrong with the files as they were read, and is gone once they are written.
     """
@@ -60,6 +63,7 @@ class DataDir:
     feats: dict[str, str] = field(default_factory=dict)
     utt2num_frames: dict[str, int] = field(default_factory=dict)
     utt2dur: dict[str, float] = field(default_factory=dict)
+    reco2dur: dict[str, float] = field(default_factory=dict)
     cmvn: dict[str, str] = field(default_factory=dict)
     genre_order: list[str] = field(default_factory=list)
     damage: list[Problem] = field(default_factory=list)
@@ -155,9 +159,11 @@ class DataDir:
         parts: dict[str, Any] = {
             FILES[name][0]: _only(getattr(self, FILES[name][0]), keep) for name in self.per_utterance()
         }
+        recordings = keep
         if self.segments:
             recordings = {self.segments[utterance].recording for utterance in keep if utterance in self.segments}
             parts["wav_scp"] = _only(self.wav_scp, recordings)
+        parts["reco2dur"] = _only(self.reco2dur, recordings)
         parts["cmvn"] = _only(self.cmvn, {self.utt2spk[utterance] for utterance in keep if utterance in self.utt2spk})
         return replace(self, **parts, damage=[])
 
@@ -190,7 +196,9 @@ class DataDir:
         return [
             name
             for name, (attribute, _) in FILES.items()
-            if getattr(self, attribute) and name != "cmvn.scp" and not (name == "wav.scp" and self.segments)
+            if getattr(self, attribute)
+            and name not in ("reco2dur", "cmvn.scp")
+            and not (name == "wav.scp" and self.segments)
         ]
 
     def problem(self, message: str, name: str, remedy: str = "") -> Problem:
@@ -234,6 +242,7 @@ FILES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "feats.scp": ("feats", str),
     "utt2num_frames": ("utt2num_frames", _frames),
     "utt2dur": ("utt2dur", _seconds),
+    "reco2dur": ("reco2dur", _seconds),
     "cmvn.scp": ("cmvn", str),
 }
 

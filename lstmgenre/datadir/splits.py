@@ -6,12 +6,14 @@ import logging
 import random
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lstmgenre.datadir.content import FILES, DataDir, line_of, some
 from lstmgenre.errors import DataError
+from lstmgenre.tables import numbered_lines
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +114,52 @@ def folds(data: DataDir, n: int, seed: int = 777) -> list[tuple[DataDir, DataDir
     for genre in sorted(alone):
         logger.warning("genre %s: has one artist only: divided by track, so its score will flatter", genre)
     return divisions
+
+
+def choose(
+    data: DataDir,
+    utt_list: Path | None = None,
+    genres: Collection[str] = (),
+    per_genre: int | None = None,
+    first: int | None = None,
+) -> DataDir:
+    """The utterances of a list (the first word of each line) that are of some genres; `per_genre` of each genre, all of
+    one that has fewer; the `first` of these. What is not given does not narrow.
+
+    As Kaldi's subset_data_dir.sh does, `per_genre` takes from all over a genre's list, where the first would be of one
+    artist. The classes stay those of the whole, or are `genres`. Raises DataError for an utterance or a genre that is
+    not there, where genres are asked for that are not known, and where fewer than `first` are left.
+    """
+    chosen = data.utterances
+    if utt_list:
+        listed = {line.split()[0].decode("utf-8", "replace") for _, line in numbered_lines(utt_list) if line.split()}
+        if unknown := listed.difference(chosen):
+            raise DataError(f"{utt_list}: no utterance {some(unknown)} in {data.path}: take it out of the list")
+        chosen = sorted(listed)
+    if (genres or per_genre) and (lost := set(chosen) - data.utt2genre.keys()):
+        raise DataError(f"{data.path / 'utt2genre'}: no line for {some(lost)}; run {data.fix_command}")
+    if unknown := set(genres).difference(data.genres):
+        raise DataError(f"{data.path}: no genre {some(unknown)}: the genres are {', '.join(data.genres)}")
+    if genres:
+        chosen = [utterance for utterance in chosen if data.utt2genre[utterance] in genres]
+    if per_genre:
+        lists: dict[str, list[str]] = defaultdict(list)
+        for utterance in chosen:
+            lists[data.utt2genre[utterance]].append(utterance)
+        for genre, utterances in sorted(lists.items()):
+            if len(utterances) < per_genre:
+                logger.warning("genre %s: has %d utterances only, all taken", genre, len(utterances))
+        sizes = {genre: min(per_genre, len(utterances)) for genre, utterances in lists.items()}
+        chosen = sorted(
+            lists[genre][k * len(lists[genre]) // size] for genre, size in sizes.items() for k in range(size)
+        )
+    if first and first > len(chosen):
+        raise DataError(f"{data.path}: {len(chosen)} utterances, not {first}, can be chosen from")
+    chosen = chosen[:first]
+    if not chosen:
+        raise DataError(f"{data.path}: no utterance is left: ask for less")
+    order = [genre for genre in data.genres if not genres or genre in genres]
+    return replace(data.subset(chosen), genre_order=order)
 
 
 def combine(directories: Sequence[DataDir]) -> DataDir:

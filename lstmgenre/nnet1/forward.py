@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, ModelError
 from lstmgenre.expdir import ExpDir
 from lstmgenre.nnet1.components import Splice
 from lstmgenre.nnet1.nnet import Nnet
@@ -48,7 +48,8 @@ class Forward:
         each gets what it would get alone. Raises ModelError where D is not what the model takes, DataError for
         an utterance without frames.
         """
-        for window in _windows(features):
+        takes = (self.transform or self.nnet).input_dim
+        for window in _windows(features, takes):
             outputs = self._run_by_length([matrix for _, matrix in window])
             names = [utterance for utterance, _ in window]
             window.clear()  # or it would stay in memory while the next is read
@@ -115,12 +116,17 @@ def forward(
     return Forward.load(model, feature_transform, **options)(features)
 
 
-def _windows(features: Iterable[tuple[str, np.ndarray]]) -> Iterator[list[tuple[str, np.ndarray]]]:
+def _windows(features: Iterable[tuple[str, np.ndarray]], takes: int) -> Iterator[list[tuple[str, np.ndarray]]]:
     window: list[tuple[str, np.ndarray]] = []
     frames = 0
     for utterance, matrix in features:
         if len(matrix) == 0:
             raise DataError(f"{utterance}: has no frames: extract its features again or leave it out")
+        if matrix.shape[1] != takes:
+            raise ModelError(
+                f"{utterance}: the net takes {takes} inputs, the features have {matrix.shape[1]}: extract them as for "
+                "its training, or name another model"
+            )
         window.append((utterance, matrix))
         frames += len(matrix)
         if frames >= _WINDOW_FRAMES:

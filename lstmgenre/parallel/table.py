@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmgenre.errors import DataError, UsageError
+from lstmgenre.errors import DataError, ModelError, UsageError
 from lstmgenre.files import atomic_output, exclusive, state_of
 from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import Engine
@@ -38,6 +38,7 @@ class TableShard:
     rspecifier: str
     archive: Path
     kind: Kind
+    table: str  # the rspecifier of all of it, to tell of errors
 
 
 def map_table(
@@ -61,7 +62,7 @@ def map_table(
     writer = TableWriter(wspecifier, kind)
     function = partial(step, **options)
     if jobs == 1:
-        return _write(writer, _alike(function(read_table(rspecifier)), rspecifier))
+        return _write(writer, _alike(_named(function(read_table(rspecifier)), rspecifier), rspecifier))
     source, archive = parse_rspecifier(rspecifier), Path(parse_wspecifier(wspecifier).archive)
     if not source.script or is_stream(str(archive)):
         raise UsageError(f"{rspecifier} to {wspecifier}: --nj above 1 needs an scp: and a file to write")
@@ -79,7 +80,8 @@ def map_table(
                 script = folder / f"{_fingerprint(common, part)}.scp"
                 with atomic_output(script) as stream:
                     stream.writelines(part)
-                shards.append(TableShard(function, f"{read_options}:{script}", script.with_suffix(".ark"), kind))
+                archive = script.with_suffix(".ark")
+                shards.append(TableShard(function, f"{read_options}:{script}", archive, kind, rspecifier))
             _remove_all_but({shard.archive.stem for shard in shards}, folder)
             run(run_shard, shards, jobs, str(archive.parent / "log" / f"{archive.stem}.JOB.log"), engine)
             made = (entry for shard in shards for entry in read_table(f"ark:{shard.archive}", kind))
@@ -96,7 +98,8 @@ def map_table(
 def run_shard(shard: TableShard) -> None:
     """Make the shard's archive, unless it is there already; it appears whole."""
     if not shard.archive.exists():
-        _write(TableWriter(f"ark:{shard.archive}", shard.kind), shard.function(read_table(shard.rspecifier)))
+        made = _named(shard.function(read_table(shard.rspecifier)), shard.table)
+        _write(TableWriter(f"ark:{shard.archive}", shard.kind), made)
 
 
 def _write(table: TableWriter, entries: Entries) -> int:
@@ -106,6 +109,14 @@ def _write(table: TableWriter, entries: Entries) -> int:
             table.write(key, value)
             count += 1
     return count
+
+
+def _named(entries: Entries, rspecifier: str) -> Entries:
+    """The entries; where a model does not fit one of them, the error names the table, too."""
+    try:
+        yield from entries
+    except ModelError as error:
+        raise ModelError(f"{rspecifier}: {error}") from error
 
 
 def _alike(entries: Entries, rspecifier: str) -> Entries:

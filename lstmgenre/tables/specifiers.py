@@ -48,6 +48,12 @@ def parse_rspecifier(rspecifier: str) -> Rspecifier:
     return Rspecifier(kinds == ["scp"], rxfilename, "p" in words, "s" in words, "cs" in words)
 
 
+def is_wspecifier(name: str) -> bool:
+    """Whether it is meant as one, right or wrong, and not as a file, `-` or a command."""
+    words = name.partition(":")[0].split(",") if ":" in name else []
+    return any(word.strip() in ("ark", "scp") for word in words)
+
+
 def parse_wspecifier(wspecifier: str) -> Wspecifier:
     """Raises UsageError for what is no wspecifier."""
     words, names = _split(wspecifier, "wspecifier")
