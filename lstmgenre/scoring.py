@@ -158,14 +158,22 @@ def mcnemar(first: TrackScore, second: TrackScore) -> McNemar:
     return McNemar(only_first, only_second, float(p))
 
 
+def vote_shares(posteriors: np.ndarray) -> np.ndarray:
+    """What each class gets in the majority vote, from 0 to 1: its share of the frames, where one more vote, cast in
+    the shares of the mean posterior, settles ties.
+
+    Shape: (frames, C) -> (C,). The paper does not say how it breaks ties.
+    """
+    votes = np.bincount(posteriors.argmax(axis=1), minlength=posteriors.shape[1])
+    return (votes + posteriors.mean(axis=0, dtype=np.float64)) / (len(posteriors) + 1)
+
+
 def majority_vote(posteriors: np.ndarray) -> int:
     """The class that wins most frames; among equals, the one with the larger mean posterior, then the first.
 
-    Shape: (frames, C) -> class index. The paper does not say how it breaks ties.
+    Shape: (frames, C) -> class index.
     """
-    votes = np.bincount(posteriors.argmax(axis=1), minlength=posteriors.shape[1])
-    tied = np.flatnonzero(votes == votes.max())
-    return int(tied[posteriors[:, tied].mean(axis=0, dtype=np.float64).argmax()])
+    return int(vote_shares(posteriors).argmax())
 
 
 @dataclass

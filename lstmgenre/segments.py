@@ -29,20 +29,22 @@ _ROUNDING = 1e-4
 class Pooling:
     """How segment vectors were made: k of equation 14, and whether the mean features come first.
 
+    Without a threshold they are the mean features (equation 10) and nothing else.
+
     Kept as JSON beside an archive of vectors (lseg.ark: lseg.json) and in the file of an SVM that learnt on them.
     """
 
-    threshold: float = THRESHOLD
+    threshold: float | None = THRESHOLD
     fuse: bool = False
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Pooling:
         """From what asdict() gives. Raises KeyError, or ValueError where a field cannot be."""
         threshold, fuse = fields["threshold"], fields["fuse"]
-        if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
+        if threshold is not None and (type(threshold) not in (int, float) or not 0 <= threshold <= 1):
             raise ValueError(f"threshold {threshold!r} should be a number from 0 to 1")
-        if type(fuse) is not bool:
-            raise ValueError(f"fuse {fuse!r} should be true or false")
+        if type(fuse) is not bool or not (fuse or threshold is not None):
+            raise ValueError(f"fuse {fuse!r} should be true, or with a threshold false")
         return cls(threshold, fuse)
 
     def save(self, wspecifier: str) -> None:
