@@ -9,9 +9,11 @@
     segments     posteriors, and features to fuse with                 -> one vector a track
     svm          segment vectors                                       -> a genre a track
     scoring      posteriors and genres                                 -> accuracies and confusions
+    selection    features, and posteriors of networks in folds        -> the system that suits a corpus, and its worth
     baselines    features, or audio                                    -> what the paper's systems have to beat
     report       the scores of experiments                             -> the paper's tables
     bundle       a trained system in one directory, an audio file      -> its genre
+    model_card   what is recorded about that system                    -> a page that says it
 
 below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (many processes), console (what a
 person sees). `load` is the way from a bundle to the genres of audio files.

@@ -1,7 +1,8 @@
 """A trained system in one directory, and the genre of a song from its audio file.
 
-A bundle is the files of an experiment and of one of its SVMs side by side, and a model card::
+A bundle is the files of an experiment and of one of its systems side by side, and a model card::
 
+    system.json                            the name of the system
     scat.json                              configuration of the features
     final.feature_transform  final.nnet    the network
     training.json                          how it was trained: settings and learning curves
@@ -9,7 +10,8 @@ A bundle is the files of an experiment and of one of its SVMs side by side, and 
     svm.json                               how segment vectors are pooled, and the SVM that decides on them
     README.md                              the model card
 
-JSON, nnet1 and lines of text: nothing in it can run code.
+Where the network's majority vote decides there is no svm.json; an SVM that decides on the mean features alone has no
+network. JSON, nnet1 and lines of text: nothing in it can run code.
 """
 
 from __future__ import annotations
@@ -28,18 +30,19 @@ import numpy as np
 from lstmgenre import audio, svm
 from lstmgenre.corpora import rxfilename
 from lstmgenre.errors import DataError, ModelError
-from lstmgenre.expdir import ExpDir, History, Run
-from lstmgenre.expdir.runs import read_run
+from lstmgenre.expdir import ExpDir, History
+from lstmgenre.files import read_json, write_json
+from lstmgenre.model_card import model_card
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import ScatteringFeatures
-from lstmgenre.scoring import Report
-from lstmgenre.segments import Pooling, pool_all
+from lstmgenre.scoring import vote_shares
+from lstmgenre.segments import mean_vector, pool_all
+from lstmgenre.selection import VOTE
 from lstmgenre.svm import SegmentSvm
-from lstmgenre.tables import read_map
 
 _CARD = "README.md"
-_NO_SCORES = "Not measured yet: lstmgenre score --out EXP_DIR/PART/score.json, and pack the bundle again.\n\n"
+_SYSTEM = "system.json"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class Span:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a system says about a song; `scores` are those of svm.SegmentSvm, the genre's is the largest."""
+    """What a system says about a song; `scores` are those of svm.SegmentSvm, or of scoring.vote_shares, and the genre's
+    is the largest.
+    """
 
     genre: str
     scores: dict[str, float]
@@ -70,14 +75,16 @@ class Prediction:
 @dataclass(frozen=True)
 class Bundle:
     """Every stage from samples to a genre. `genres` are the network's outputs, which lag `delay` frames behind its
-    inputs; the SVM may know fewer."""
+    inputs; the SVM may know fewer.
+
+    Without an SVM the network's majority vote decides, without a network the SVM on the mean features.
+    """
 
     features: ScatteringFeatures
-    forward: Forward
+    forward: Forward | None
     genres: Sequence[str]
     delay: int
-    svm: SegmentSvm
-    pooling: Pooling
+    svm: SegmentSvm | None
 
     @classmethod
     def load(cls, directory: Path) -> Bundle:
@@ -85,39 +92,49 @@ class Bundle:
 
         Raises DataError, FormatError or ModelError for files that are missing, damaged, or not of one system.
         """
-        return cls.of(directory, directory)
+        system = directory / _SYSTEM
+        # Bundles of an SVM were once without the file.
+        name = read_json(system, _name, "make the bundle again") if system.exists() else ""
+        return cls.of(directory, None if name == VOTE else directory)
 
     @classmethod
-    def of(cls, experiment: Path, svm_dir: Path) -> Bundle:
-        """The system of a trained network and an SVM on its segment vectors. Raises as `load`."""
+    def of(cls, experiment: Path, svm_dir: Path | None) -> Bundle:
+        """The system of a trained network and an SVM, or of one of the two. Raises as `load`."""
         if not experiment.is_dir():
             raise DataError(f"{experiment}: no such directory: make a bundle with lstmgenre bundle")
         configured = scat_json.read(experiment)
         if not configured:
             raise DataError(f"{experiment / scat_json.NAME}: not there: the features have no recorded configuration")
         features = ScatteringFeatures(configured[0])
-        files = ExpDir(experiment)
-        forward = Forward.load(files.nnet, files.feature_transform)
-        genres = files.genres()
-        if len(genres) != forward.nnet.output_dim:
-            raise ModelError(
-                f"{files.genres_file}: {len(genres)} genres for a network with {forward.nnet.output_dim} outputs"
-            )
-        classifier = SegmentSvm.load(svm_dir)
-        if not (pooling := classifier.pooling):
+        classifier = SegmentSvm.load(svm_dir) if svm_dir else None
+        if classifier and classifier.pooling and classifier.pooling.threshold is None:
+            system = cls(features, None, classifier.genres, 0, classifier)
+        else:
+            files = ExpDir(experiment)
+            forward, genres = Forward.load(files.nnet, files.feature_transform), files.genres()
+            if len(genres) != forward.nnet.output_dim:
+                raise ModelError(
+                    f"{files.genres_file}: {len(genres)} genres for a network with {forward.nnet.output_dim} outputs"
+                )
+            system = cls(features, forward, genres, History.read(experiment).targets_delay, classifier)
+        if svm_dir:
+            system._check_svm(experiment, svm_dir / svm.NAME)
+        return system
+
+    def _check_svm(self, experiment: Path, path: Path) -> None:
+        assert self.svm
+        if not self.svm.pooling:
             raise DataError(
-                f"{svm_dir / svm.NAME}: does not say how its vectors were pooled: train the SVM on vectors that "
-                "pool-segments wrote to a file"
+                f"{path}: does not say how its vectors were pooled: train the SVM on vectors that pool-segments wrote "
+                "to a file"
             )
-        if unknown := set(classifier.genres) - set(genres):
-            raise ModelError(f"{svm_dir / svm.NAME}: genre {min(unknown)!r} is not among those of {experiment}")
-        if classifier.dim != 4 * len(genres) + pooling.fuse * features.dim:
+        if unknown := set(self.svm.genres) - set(self.genres):
+            raise ModelError(f"{path}: genre {min(unknown)!r} is not among those of {experiment}")
+        statistics = 4 * len(self.genres) if self.forward else 0
+        if self.svm.dim != statistics + self.svm.pooling.fuse * self.features.dim:
             raise ModelError(
-                f"{svm_dir / svm.NAME}: an SVM on {classifier.dim} numbers is not one on the segment vectors of "
-                f"{experiment}"
+                f"{path}: an SVM on {self.svm.dim} numbers is not one on the segment vectors of {experiment}"
             )
-        delay = History.read(experiment).targets_delay
-        return cls(features, forward, genres, delay, classifier, pooling)
 
     def predict(self, path: str | os.PathLike[str]) -> Prediction:
         """The genre of an audio file; a name that Kaldi would take for a command or an offset is refused.
@@ -134,14 +151,26 @@ class Bundle:
             features = self.features(samples)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
-        # One pass serves both: what the SVM pools is as late as it was in training, the timeline is not.
-        ahead = np.repeat(features[-1:], self.delay, axis=0)
-        ((_, posteriors),) = self.forward([(name, np.concatenate([features, ahead]))])
-        fused = {name: features} if self.pooling.fuse else None
-        vectors = pool_all([(name, posteriors[: len(features)])], self.pooling.threshold, fused)
-        scores = self.svm.scores(dict(vectors))[name]
-        timeline = self._timeline(posteriors[self.delay :], len(samples) / config.sample_rate)
+        posteriors, timeline = None, []
+        if self.forward:
+            # One pass serves both: what decides is as late as it was in training, the timeline is not.
+            ahead = np.repeat(features[-1:], self.delay, axis=0)
+            ((_, heard),) = self.forward([(name, np.concatenate([features, ahead]))])
+            posteriors = heard[: len(features)]
+            timeline = self._timeline(heard[self.delay :], len(samples) / config.sample_rate)
+        scores = self._scores(name, features, posteriors)
         return Prediction(max(scores, key=scores.__getitem__), scores, timeline)
+
+    def _scores(self, name: str, features: np.ndarray, posteriors: np.ndarray | None) -> dict[str, float]:
+        """Score of every genre from features (frames, dim) and, where there is a network, posteriors (frames, C)."""
+        if not self.svm:
+            assert posteriors is not None
+            return dict(zip(self.genres, vote_shares(posteriors).tolist(), strict=True))
+        pooling = self.svm.pooling
+        if posteriors is None or not pooling or pooling.threshold is None:
+            return self.svm.scores({name: mean_vector(features)})[name]
+        fused = {name: features} if pooling.fuse else None
+        return self.svm.scores(dict(pool_all([(name, posteriors)], pooling.threshold, fused)))[name]
 
     def _timeline(self, posteriors: np.ndarray, duration: float) -> list[Span]:
         """Runs of frames (frames, classes) of one genre; frame m is centred on sample m * hop."""
@@ -157,102 +186,39 @@ class Bundle:
         return spans
 
 
-def _files_of(experiment: Path) -> list[Path]:
-    files = ExpDir(experiment)
-    return [experiment / scat_json.NAME, files.feature_transform, files.nnet, files.training, files.genres_file]
+def _name(fields: Any) -> str:
+    if type(name := fields["system"]) is not str:
+        raise ValueError(f"the system {name!r} should be a name")
+    return name
 
 
-def pack(experiments: Sequence[Path], svm_name: str, out: Path) -> Path:
-    """Write to `out` the experiment of the lowest held-out loss with its SVM `svm_name`; returns that experiment.
+def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
+    """Write to `out` the experiment of the lowest held-out loss with its system `name`, an SVM of that name or "vote";
+    returns that experiment.
 
     The held-out loss is of tracks that were kept from training, so that test scores have no part in the choice. `out`
     appears whole or not at all, and takes the place of an older bundle. Raises as Bundle.load, and DataError where
     `out` is something else.
     """
     best = min(experiments, key=lambda experiment: History.read(experiment).held_out_loss)
-    card = model_card(best, best / svm_name, experiments)
-    if out.exists() and not (out / svm.NAME).is_file():
+    svm_dir = None if name == VOTE else best / name
+    system = Bundle.of(best, svm_dir)
+    card = model_card(system, best, name, experiments)
+    if out.exists() and not any((out / file).is_file() for file in (_SYSTEM, svm.NAME)):
         raise DataError(f"{out}: is there and no bundle: remove it or name another directory")
+    files = ExpDir(best)
+    sources = [best / scat_json.NAME]
+    sources += [files.feature_transform, files.nnet, files.training, files.genres_file] if system.forward else []
+    sources += [svm_dir / svm.NAME] if svm_dir else []
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
-        for source in [*_files_of(best), best / svm_name / svm.NAME]:
+        for source in sources:
             shutil.copy2(source, new / source.name)
+        write_json(new / _SYSTEM, {"system": name})
         (new / _CARD).write_text(card, encoding="utf-8")
         if out.exists():
             out.rename(old)
         new.rename(out)
     return best
-
-
-def model_card(experiment: Path, svm_dir: Path, candidates: Sequence[Path]) -> str:
-    """What is recorded about a system and its scores, as Markdown; it was chosen among `candidates`.
-
-    Raises as Bundle.load, and FormatError for a damaged record.
-    """
-    system = Bundle.of(experiment, svm_dir)
-    config, pooling = system.features.config, system.pooling
-    files = ExpDir(experiment)
-    held_out, learnt = (len(read_map(scp)) for scp in (files.cv_scp, files.train_scp))
-    loss = History.read(experiment).held_out_loss
-    logs = [log for directory in (experiment, svm_dir) for log in sorted(directory.glob("log/train-*.json"))]
-    commands = "".join(map(_command, map(read_run, logs)))
-    scores = "".join(_scores_on(path, svm_dir.name) for path in files.scores)
-    return f"""# Music genre classifier {experiment.name} / {svm_dir.name}
-
-Names one of {len(system.svm.genres)} genres for an audio file: {", ".join(system.svm.genres)}.
-
-- Features: {system.features.dim} scattering coefficients a frame, from windows of {config.window} samples at
-  {config.sample_rate} Hz{", audio rounded to 16 bits" if config.quantise else ""} (scat.json).
-- Network: nnet1, {sum(p.numel() for p in system.forward.nnet.parameters()):,} parameters (final.nnet, training.json).
-- Decision: a linear SVM on {system.svm.dim} numbers a track: {"the mean feature vector, then " * pooling.fuse}maximum,
-  minimum, mean and share above {pooling.threshold:g} of each genre's posteriors (svm.json).
-
-## Training
-
-The network learnt from {learnt} tracks; its cross-entropy on {held_out} others is {loss:.4f}.
-{_choice(candidates)}
-
-```
-{commands}```
-
-## Scores
-
-{scores or _NO_SCORES}## Limits
-
-- It knows its genres and no other, and always names one of them.
-- Scores are the SVM's decision values, not probabilities.
-- Figures hold for the tracks they were measured on. Where their artists are in the training set as well, they flatter;
-  music of another time, style or production will fare worse.
-"""
-
-
-def _choice(candidates: Sequence[Path]) -> str:
-    if len(candidates) == 1:
-        return "It was the only one to choose from."
-    names = ", ".join(path.name for path in candidates)
-    return f"That is the lowest of {names}, and why it was chosen: test tracks had no part in it."
-
-
-def _command(run: Run) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    return f"{run.command}  # {versions}\n"
-
-
-def _scores_on(path: Path, system: str) -> str:
-    """The right decisions on a test set, in all and per genre; nothing where the system was not scored."""
-
-    report = Report.read(path)
-    if system not in report.tracks:
-        return ""
-    track = report.tracks[system]
-    rows = [
-        f"| {genre} | {sum(row)} | {row[k]} |\n"
-        for k, (genre, row) in enumerate(zip(report.genres, track.confusion.tolist(), strict=True))
-    ]
-    correct, total = track.accuracy.correct, track.accuracy.total
-    return (
-        f"On `{path.parent.name}`, {correct} of {total} tracks are right ({track.accuracy.rate:.2%}):\n\n"
-        f"| genre | tracks | right |\n| --- | ---: | ---: |\n{''.join(rows)}\n"
-    )

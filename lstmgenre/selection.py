@@ -15,7 +15,6 @@ worth: on each fold decides what wins on the other folds, where that fold had no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -27,7 +26,7 @@ import numpy as np
 
 from lstmgenre import svm
 from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_output, read_json
+from lstmgenre.files import read_json, write_json
 from lstmgenre.scoring import Report, TrackScore, majority_vote
 from lstmgenre.segments import Pooling, blocks_of, pool
 from lstmgenre.svm import SegmentSvm
@@ -55,7 +54,7 @@ class System:
 
 def variants(names: Collection[str] = SYSTEMS) -> list[System]:
     """All that a selection chooses from, in the order of preference among equals."""
-    ks = {LSEG: svm.THRESHOLDS, FSEG: svm.THRESHOLDS}
+    ks = {LSEG: svm.CANDIDATE_THRESHOLDS, FSEG: svm.CANDIDATE_THRESHOLDS}
     return [
         System(name, k, c)
         for name in SYSTEMS
@@ -171,9 +170,9 @@ class Selection:
 
     def save(self, directory: Path) -> None:
         """Write selection.json into `directory`, whole or not at all."""
-        fields = {**vars(self), "chosen": self.chosen.name, "scores": self.scores.as_dict()}
-        with atomic_output(directory / NAME) as stream:
-            json.dump(fields, stream, indent=1, default=asdict)
+        best = {name: asdict(system) for name, system in self.best.items()}
+        fields = {"chosen": self.chosen.name, "best": best, "scores": self.scores.as_dict()}
+        write_json(directory / NAME, {**vars(self), **fields})
 
     @classmethod
     def load(cls, directory: Path) -> Selection:

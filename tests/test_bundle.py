@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from scipy import stats
 
 import lstmgenre
 from lstmgenre import bundle, scoring, svm
@@ -18,11 +19,13 @@ from lstmgenre.corpora import Track, write_data_dir
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.expdir import Epoch, History
+from lstmgenre.model_card import model_card
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scattering.extract import extract
 from lstmgenre.scattering.features import BankConfig, FeatureConfig
-from lstmgenre.segments import Pooling, pool_all
+from lstmgenre.segments import Pooling, mean_vector, pool_all
+from lstmgenre.selection import Selection, System
 from lstmgenre.tables import TableWriter, open_table, read_table
 from lstmgenre.training import datasets
 from lstmgenre.training.schedule import Decay
@@ -70,6 +73,12 @@ def trained(tmp_path_factory):
         model.pooling = Pooling.of_vectors(f"scp:{exp}/{name}.scp")
         model.save(exp / name)
         report.add_tracks(name, model.predict(dict(read_table(f"scp:{exp}/{name}.scp", "vector"))), data.utt2genre)
+    means = {utterance: mean_vector(matrix) for utterance, matrix in read_table(features)}
+    model = svm.train(means, data.utt2genre, GENRES)
+    model.pooling = Pooling(None, fuse=True)
+    model.save(exp / "scat")
+    report.add_tracks("scat", model.predict(means), data.utt2genre)
+    report.add_posteriors(read_table(f"scp:{exp}/post.scp"), data.utt2genre)
     (exp / "test").mkdir()
     (exp / "test/score.json").write_text(json.dumps(report.as_dict()))
     return root
@@ -101,6 +110,62 @@ def test_a_prediction_from_audio_is_the_pipelines(trained, tmp_path, name):
         assert prediction.timeline[0].start == 0
         assert prediction.timeline[-1].end == pytest.approx(soundfile.info(audio).duration, abs=0.01)
         assert all(a.end == b.start and a.genre != b.genre for a, b in pairwise(prediction.timeline))
+
+
+@pytest.mark.parametrize("name", ["scat", "vote"])
+def test_a_bundle_of_one_part_decides_as_its_part_does(trained, tmp_path, name):
+    data, exp = DataDir.read(trained / "data"), trained / "exp/lstm"
+    bundle.pack([exp], name, tmp_path / "bundle")
+    system = lstmgenre.load(tmp_path / "bundle")
+    files = {path.name for path in (tmp_path / "bundle").iterdir()}
+    network = {"final.nnet", "final.feature_transform", "training.json", "genres"}
+    parts = {"scat": {"svm.json"}, "vote": network}[name]
+    assert files == {"README.md", "scat.json", "system.json"} | parts
+    means = {u: mean_vector(matrix) for u, matrix in read_table(f"scp:{trained}/data/feats.scp")}
+    expected = svm.SegmentSvm.load(exp / "scat").scores(means)
+    for utterance, posteriors in read_table(f"scp:{exp}/post.scp"):
+        prediction = system.predict(data.wav_scp[utterance])
+        assert prediction.genre == max(prediction.scores, key=prediction.scores.get)
+        if name == "scat":
+            assert prediction.scores == pytest.approx(expected[utterance], abs=1e-5)
+            assert prediction.timeline == []
+        else:
+            assert prediction.genre == GENRES[scoring.majority_vote(posteriors)]
+            shares = (posteriors.argmax(axis=1)[:, None] == range(3)).mean(axis=0)
+            assert list(prediction.scores.values()) == pytest.approx(shares.tolist(), abs=1 / len(posteriors))
+            assert prediction.timeline[-1].end == pytest.approx(2, abs=0.01)
+
+
+def test_a_bundle_of_before_there_were_several_kinds_is_that_of_its_svm(packed):
+    (packed / "system.json").unlink()
+    assert lstmgenre.load(packed).svm.pooling == Pooling(0.6, fuse=True)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{}", '{"system": 7}', '{"system": null}'])
+def test_a_damaged_name_of_the_system_is_one_clear_error(packed, content):
+    (packed / "system.json").write_text(content)
+    with pytest.raises(FormatError, match=r"system\.json: damaged"):
+        lstmgenre.load(packed)
+
+
+@pytest.mark.parametrize("name", ["scat", "vote", "fseg"])
+def test_a_part_of_a_bundle_that_is_lost_is_named(trained, tmp_path, name):
+    bundle.pack([trained / "exp/lstm"], name, tmp_path / "bundle")
+    needed = {path.name for path in (tmp_path / "bundle").iterdir()} - {"README.md", "system.json"}
+    for lost in sorted(needed):
+        kept = (tmp_path / "bundle" / lost).rename(tmp_path / lost)
+        with pytest.raises((DataError, ModelError), match=lost):
+            lstmgenre.load(tmp_path / "bundle")
+        kept.rename(tmp_path / "bundle" / lost)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.5])
+def test_an_svm_on_other_vectors_than_it_says_makes_no_bundle(trained, tmp_path, threshold):
+    exp = shutil.copytree(trained / "exp/lstm", tmp_path / "lstm")
+    for name, fuse in (("fseg" if threshold is None else "scat", True), ("lseg", True)):
+        edit(exp / name / "svm.json", lambda f, fuse=fuse: f.update(pooling={"threshold": threshold, "fuse": fuse}))
+        with pytest.raises(ModelError, match=r"svm\.json: an SVM on \d+ numbers is not one"):
+            bundle.pack([exp], name, tmp_path / "out")
 
 
 def test_the_genre_changes_in_the_timeline_where_it_changes_in_the_song(trained, packed, tmp_path):
@@ -154,10 +219,15 @@ def test_a_rejected_last_epoch_does_not_count(trained, tmp_path):
     assert History.read(tmp_path).held_out_loss == 1.0
 
 
+def card_of(exp, name, candidates):
+    svm_dir = None if name == "vote" else exp / name
+    return model_card(bundle.Bundle.of(exp, svm_dir), exp, name, candidates)
+
+
 def test_the_card_says_what_is_recorded(trained, tmp_path):
     exp = tmp_path / "lstm"
     shutil.copytree(trained / "exp/lstm", exp)
-    card = bundle.model_card(exp, exp / "fseg", [exp, tmp_path / "other"])
+    card = card_of(exp, "fseg", [exp, tmp_path / "other"])
     score = json.loads((exp / "test/score.json").read_text())["tracks"]["fseg"]
     for words in ("high, low, middle", "audio rounded to 16 bits", "share above 0.6", "the mean feature vector"):
         assert words in card
@@ -166,7 +236,47 @@ def test_the_card_says_what_is_recorded(trained, tmp_path):
     held_out = len((exp / "cv.scp").read_text().splitlines())
     assert f"learnt from {18 - held_out} tracks" in card
     assert "lowest of lstm, other" in card
-    assert "mean feature vector" not in bundle.model_card(exp, exp / "lseg", [exp])
+    assert "mean feature vector" not in card_of(exp, "lseg", [exp])
+    assert "Network" not in card_of(exp, "scat", [exp])
+    assert "a linear SVM on 37 numbers a track: the mean feature vector (svm.json)" in card_of(exp, "scat", [exp])
+    vote = card_of(exp, "vote", [exp])
+    assert "SVM" not in vote
+    assert "likeliest in most frames" in vote
+    right = json.loads((exp / "test/score.json").read_text())["tracks"]["majority vote"]["correct"]
+    assert f"{right} of 18 tracks" in vote
+
+
+def score(right):
+    tracks = {f"t{k:02}": GENRES[k % 3] for k in range(12)}
+    return {u: GENRES[(k + (k >= right)) % 3] for k, u in enumerate(tracks)}, tracks
+
+
+@pytest.mark.parametrize(
+    ("rights", "asked_for", "packed", "said"),
+    [
+        ({"scat": 6, "vote": 5, "fseg": 9}, None, "fseg", "fseg wins by 3 tracks."),
+        ({"scat": 6, "vote": 5, "fseg": 7}, None, "fseg", "fseg wins by 1 track."),
+        ({"scat": 7, "vote": 7, "fseg": 7}, None, "scat", "scat is the simplest of those that get most tracks right."),
+        ({"scat": 8, "vote": 5, "fseg": 6}, "fseg", "fseg", "fseg was asked for; another gets 2 tracks more."),
+        ({"scat": 5, "vote": 5, "fseg": 6}, "fseg", "fseg", "fseg was asked for; it gets 1 track more than the next."),
+        ({"scat": 6, "vote": 5, "fseg": 9}, None, "vote", "fseg was chosen, and vote, which is packed here, was not."),
+    ],
+)
+def test_the_card_says_by_how_much_the_system_won_and_what_the_choice_is_worth(
+    trained, tmp_path, rights, asked_for, packed, said
+):
+    exp = shutil.copytree(trained / "exp/lstm", tmp_path / "lstm")
+    scores = scoring.Report(GENRES)
+    for name, right in {**rights, "choice": 4}.items():
+        scores.add_tracks(name, *score(right))
+    best = {name: System(name, *((0.8, 10.0) if name == "fseg" else ())) for name in rights}
+    chosen = asked_for or max(rights, key=rights.get)
+    Selection(best[chosen], best, scores, 3, asked_for is not None).save(exp)
+    card = card_of(exp, packed, [exp])
+    assert said in card
+    assert f"| fseg | 0.8 | 10 | {rights['fseg']} |" in card
+    low, high = stats.binomtest(4, 12).proportion_ci(method="wilson")
+    assert f"worth 33.3% (95 % interval {low:.1%} to\n{high:.1%})" in card
 
 
 @pytest.mark.parametrize(
@@ -252,7 +362,9 @@ class Bomb:
         return (pytest.fail, ("a pickle was loaded",))
 
 
-@pytest.mark.parametrize("name", ["svm.json", "final.nnet", "final.feature_transform", "scat.json", "training.json"])
+@pytest.mark.parametrize(
+    "name", ["system.json", "svm.json", "final.nnet", "final.feature_transform", "scat.json", "training.json"]
+)
 def test_a_pickle_in_a_bundle_is_an_error_and_is_not_loaded(packed, name):
     (packed / name).write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(FormatError, match=name):

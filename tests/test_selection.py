@@ -21,7 +21,7 @@ FOLDS = 4
 
 @pytest.fixture(autouse=True)
 def fewer_variants(monkeypatch):
-    monkeypatch.setattr(svm, "THRESHOLDS", (0.9, 0.5))
+    monkeypatch.setattr(svm, "CANDIDATE_THRESHOLDS", (0.9, 0.5))
     monkeypatch.setattr(svm, "PENALTIES", (1.0, 10.0, 0.1))
 
 
@@ -125,7 +125,7 @@ def test_on_noise_the_winner_flatters_and_its_worth_does_not():
     outcomes = [chosen(evidence(seed=seed)) for seed in range(6)]
     winners = [outcome.scores.tracks[outcome.chosen.name].accuracy.rate for outcome in outcomes]
     worths = [outcome.worth.accuracy.rate for outcome in outcomes]
-    assert np.mean(winners) > 0.42  # of three genres
+    assert np.mean(winners) > np.mean(worths) + 0.05
     assert abs(np.mean(worths) - 1 / 3) < 0.08
 
 

@@ -23,7 +23,9 @@ def bundle(
     context: typer.Context,
     experiments: Annotated[list[Path], typer.Argument(metavar="EXP_DIR")],
     out: Annotated[Path, typer.Argument(metavar="OUT")],
-    svm: Annotated[str, typer.Option(metavar="NAME", help="The SVM to take, a directory in EXP_DIR.")] = "fseg",
+    svm: Annotated[
+        str, typer.Option(metavar="NAME", help="The SVM to take, a directory in EXP_DIR; vote: none, but the network.")
+    ] = "fseg",
 ) -> None:
     """Pack features, network, SVM and a model card in OUT; of several EXP_DIR, the one of the lowest held-out loss.
 
@@ -42,7 +44,7 @@ def predict(
     timeline: Annotated[bool, typer.Option("--timeline", help="The likeliest genre over time, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Name the genre of audio files, with the SVM's score of every genre; the largest decides.
+    """Name the genre of audio files, with the score of every genre; the largest decides.
 
     A file that cannot be served is an error on stderr, and the exit status is 1, but the others are served.
     Example: lstmgenre predict exp/bundle song.mp3 --timeline

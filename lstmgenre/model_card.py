@@ -1,0 +1,143 @@
+"""The model card of a bundle: what is recorded about a system, how it was chosen, and its scores, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lstmgenre import selection
+from lstmgenre.expdir import ExpDir, History, Run
+from lstmgenre.expdir.runs import read_run
+from lstmgenre.scoring import MAJORITY_VOTE, Report
+from lstmgenre.selection import SYSTEMS, VOTE, Selection
+from lstmgenre.tables import read_map
+
+if TYPE_CHECKING:
+    from lstmgenre.bundle import Bundle
+
+_NO_SCORES = "Not measured yet: lstmgenre score --out EXP_DIR/PART/score.json, and pack the bundle again.\n\n"
+
+
+def model_card(system: Bundle, experiment: Path, name: str, candidates: Sequence[Path]) -> str:
+    """The card of a system of `experiment`, which was chosen among `candidates`. Raises FormatError for a damaged
+    record.
+    """
+    config, files = system.features.config, ExpDir(experiment)
+    genres = system.svm.genres if system.svm else system.genres
+    directories = [experiment] * bool(system.forward) + [experiment / name] * bool(system.svm)
+    logs = [log for directory in directories for log in sorted(directory.glob("log/train-*.json"))]
+    commands = "".join(map(_command, map(read_run, logs)))
+    learnt = "".join(
+        [
+            _network(experiment, candidates) if system.forward else "",
+            f"```\n{commands}```\n\n" if commands else "",
+            _selection(Selection.load(experiment), name) if (experiment / selection.NAME).exists() else "",
+        ]
+    )
+    scores = "".join(_scores_on(path, MAJORITY_VOTE if name == VOTE else name) for path in files.scores)
+    return f"""# Music genre classifier {experiment.name} / {name}
+
+Names one of {len(genres)} genres for an audio file: {", ".join(genres)}.
+
+- Features: {system.features.dim} scattering coefficients a frame, from windows of {config.window} samples at
+  {config.sample_rate} Hz{", audio rounded to 16 bits" if config.quantise else ""} (scat.json).
+{_parts(system)}
+## Training
+
+{learnt}## Scores
+
+{scores or _NO_SCORES}## Limits
+
+- It knows its genres and no other, and always names one of them.
+- Scores are {"the SVM's decision values" if system.svm else "shares of the frames"}, not probabilities.
+- Figures hold for the tracks they were measured on. Where their artists are in the training set as well, they flatter;
+  music of another time, style or production will fare worse.
+"""
+
+
+def _parts(system: Bundle) -> str:
+    network, decision = "", "the genre that the network finds likeliest in most frames"
+    if system.forward:
+        parameters = sum(p.numel() for p in system.forward.nnet.parameters())
+        network = f"- Network: nnet1, {parameters:,} parameters (final.nnet, training.json).\n"
+    if system.svm and system.svm.pooling:
+        pooling = system.svm.pooling
+        statistics = (
+            ""
+            if pooling.threshold is None
+            else f"maximum, minimum, mean and share above {pooling.threshold:g} of each genre's posteriors"
+        )
+        numbers = ", then ".join(part for part in ("the mean feature vector" * pooling.fuse, statistics) if part)
+        decision = f"a linear SVM on {system.svm.dim} numbers a track: {numbers} (svm.json)"
+    return f"{network}- Decision: {decision}.\n"
+
+
+def _network(experiment: Path, candidates: Sequence[Path]) -> str:
+    files = ExpDir(experiment)
+    held_out, learnt = (len(read_map(scp)) for scp in (files.cv_scp, files.train_scp))
+    why = "It was the only one to choose from."
+    if len(candidates) > 1:
+        names = ", ".join(path.name for path in candidates)
+        why = f"That is the lowest of {names}, and why it was chosen: test tracks had no part in it."
+    return (
+        f"The network learnt from {learnt} tracks; its cross-entropy on {held_out} others is "
+        f"{History.read(experiment).held_out_loss:.4f}.\n{why}\n\n"
+    )
+
+
+def _selection(selected: Selection, name: str) -> str:
+    """Of how many tracks each system was right in cross-validation, by how much the best one won, and its worth."""
+    rows = []
+    for system in (selected.best[name] for name in SYSTEMS if name in selected.best):
+        right = selected.scores.tracks[system.name].accuracy
+        numbers = ("" if number is None else f"{number:g}" for number in (system.threshold, system.c))
+        rows.append(f"| {' | '.join([system.name, *numbers, str(right.correct)])} |\n")
+    total, (low, high) = selected.worth.accuracy.total, selected.worth.interval
+    return f"""Systems were tried out by cross-validation on {total} tracks, an artist's in one of
+{selected.folds} folds: no network and no SVM had learnt from a track that it decided on. For each, the best k and C:
+
+| system | k | C | right |
+| --- | ---: | ---: | ---: |
+{"".join(rows)}
+{_why(selected, name)} That choice is worth {selected.worth.accuracy.rate:.1%} (95 % interval {low:.1%} to
+{high:.1%}): the accuracy of a nested cross-validation, where each fold is decided by what wins on the others.
+
+"""
+
+
+def _why(selected: Selection, name: str) -> str:
+    chosen, margin = selected.chosen.name, selected.margin
+    if name != chosen:
+        return f"{chosen} was chosen, and {name}, which is packed here, was not."
+    tracks = f"{abs(margin)} track{'s' * (abs(margin) != 1)}"
+    if margin < 0:
+        return f"{chosen} was asked for; another gets {tracks} more."
+    if selected.asked_for:
+        return f"{chosen} was asked for; it gets {tracks} more than the next."
+    if margin == 0:
+        return f"{chosen} is the simplest of those that get most tracks right."
+    return f"{chosen} wins by {tracks}."
+
+
+def _command(run: Run) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    return f"{run.command}  # {versions}\n"
+
+
+def _scores_on(path: Path, system: str) -> str:
+    """The right decisions on a test set, in all and per genre; nothing where the system was not scored."""
+
+    report = Report.read(path)
+    if system not in report.tracks:
+        return ""
+    track = report.tracks[system]
+    rows = [
+        f"| {genre} | {sum(row)} | {row[k]} |\n"
+        for k, (genre, row) in enumerate(zip(report.genres, track.confusion.tolist(), strict=True))
+    ]
+    correct, total = track.accuracy.correct, track.accuracy.total
+    return (
+        f"On `{path.parent.name}`, {correct} of {total} tracks are right ({track.accuracy.rate:.2%}):\n\n"
+        f"| genre | tracks | right |\n| --- | ---: | ---: |\n{''.join(rows)}\n"
+    )
