@@ -21,6 +21,7 @@ from lstmgenre.nnet1 import init
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import PAPER, FeatureConfig
 from lstmgenre.tables import TableWriter, read_table
+from tests.music import make_tree, write_music
 
 GENRES = ["classical", "rock_pop"]
 COMMANDS = [
@@ -83,7 +84,7 @@ def test_every_command_says_how_it_is_used_with_an_example():
         shown = run(command, "--help")
         assert shown.exit_code == 0
         assert command == "prep-data" or f"Example: lstmgenre {command}" in " ".join(shown.stdout.split())
-    for corpus in ("ismir2004", "folders", "demo"):
+    for corpus in ("folders", "tags", "table", "ismir2004", "gtzan", "fma", "demo"):
         assert f"Example: lstmgenre prep-data {corpus}" in " ".join(run("prep-data", corpus, "--help").stdout.split())
 
 
@@ -263,6 +264,53 @@ def test_the_record_has_the_commit_of_a_checkout(work, command):
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
     assert head.startswith(kept["versions"]["commit"].removesuffix("-dirty"))
+
+
+def test_prep_data_tells_what_it_left_out_and_what_has_changed(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_tree(tmp_path / "music", ["blues", "jazz"], 6)
+    (tmp_path / "music/jazz/empty.mp3").touch()
+    (tmp_path / "music/jazz/\x1b[31m.mp3").touch()
+    (tmp_path / "music/jazz/cover.jpg").touch()
+    done = command("prep-data folders music data --held-out .3 --seed 1")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "2 of 14 files are left out" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert {path.parent.name for path in tmp_path.glob("data/*/wav.scp")} == {"train", "valid", "test"}
+    write_music(tmp_path / "music/jazz/new.wav")
+    again = command("prep-data folders music data --held-out .3 --seed 1")
+    assert "since the last run: 1 added, 12 unchanged" in again.stderr
+    assert command("validate-data data/train").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "status"),
+    [
+        ("tags music data --test-fraction 1", "test fraction 1", 1),
+        ("tags music data", "of 0 genres", 1),
+        ("folders music data --held-out nan", "held-out", 2),
+        ("folders music data --genres gone.csv", "gone.csv", 1),
+        ("folders music data --artists music/jazz/two.wav", "two.wav", 1),
+        ("table gone.csv data", "gone.csv", 1),
+        ("table music data", "music", 1),
+        ("gtzan music data", "is this GTZAN", 1),
+        ("fma music music data", "tracks.csv", 1),
+        ("fma music music data --subset huge", "huge", 2),
+        ("gtzan music data --split best", "best", 2),
+        ("folders music data --nj 0", "nj", 2),
+        ("folders music/jazz/two.wav data", "no such directory", 1),
+        ("folders music music/jazz/two.wav", "two.wav", 1),
+    ],
+)
+def test_what_prep_data_cannot_do_is_said(command, tmp_path, monkeypatch, line, said, status):
+    monkeypatch.chdir(tmp_path)
+    for name in ("blues/one.wav", "jazz/two.wav"):
+        write_music(tmp_path / "music" / name)
+    done = command(f"prep-data {line}")
+    assert done.returncode == status
+    assert said in done.stderr.splitlines()[-1] if status == 1 else said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("data/*/wav.scp"))
 
 
 def test_score_writes_what_it_would_print(work, model, command):

@@ -11,31 +11,14 @@ from hypothesis import strategies as st
 from scipy.signal import medfilt, stft
 
 from lstmgenre import audio
-from lstmgenre.corpora import Track, demo, folders, ismir2004, slug, write_data_dir
-from lstmgenre.datadir import DataDir, validate
+from lstmgenre.corpora import Track, demo, ismir2004, slug, write_data_dir
 from lstmgenre.errors import DataError, FormatError
+from tests.music import assert_kaldi_takes, genre_counts
 
 
 def touch(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-
-
-def assert_kaldi_takes(data):
-    """What Kaldi's validate_data_dir.sh asks for, and what was returned is what was written."""
-    written = DataDir.read(data.path, need=["wav.scp", "utt2spk", "utt2genre", "genres"])
-    assert validate(written) == []
-    assert (written.wav_scp, written.utt2spk, written.utt2genre, written.genres) == (
-        data.wav_scp,
-        data.utt2spk,
-        data.utt2genre,
-        data.genres,
-    )
-    lines = (data.path / "utt2spk").read_bytes().splitlines()
-    assert lines == sorted(lines)
-    artists = [line.split()[1] for line in lines]
-    assert artists == sorted(artists)
-    assert all(utterance.isascii() for utterance in data.utt2spk)
 
 
 # --- ids
@@ -229,132 +212,6 @@ def test_nothing_is_written_where_a_split_is_bad(tmp_path):
     with pytest.raises(FormatError):
         ismir2004.prepare(src, tmp_path / "data")
     assert not (tmp_path / "data").exists()
-
-
-# --- folders
-
-
-def make_tree(src, genres, tracks=10, artist_of=None):
-    rows = ["path,artist"]
-    for genre in genres:
-        for i in range(tracks):
-            touch(src / genre / f"{genre}.{i:05}.wav")
-            if artist_of and (artist := artist_of(genre, i)):
-                rows.append(f'{genre}/{genre}.{i:05}.wav,"{artist}"')
-    if artist_of:
-        (src / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return src
-
-
-def genre_counts(data):
-    return {name: collections.Counter(split.utt2genre.values()) for name, split in data.items()}
-
-
-def test_folders_without_artists_are_split_by_track(tmp_path):
-    src = make_tree(tmp_path / "src", ["blues", "hip hop"])
-    data = folders.prepare(src, tmp_path / "data", test_fraction=0.3)
-    assert genre_counts(data) == {"train": {"blues": 7, "hip_hop": 7}, "test": {"blues": 3, "hip_hop": 3}}
-    for split in data.values():
-        assert_kaldi_takes(split)
-        assert split.genres == ["blues", "hip_hop"]
-        assert all(map(is_file, split.wav_scp.values()))
-
-
-def test_the_seed_picks_the_split(tmp_path):
-    src = make_tree(tmp_path / "src", ["blues", "jazz"])
-    splits = [folders.prepare(src, tmp_path / "data", seed=seed)["test"].utterances for seed in (1, 1, 2)]
-    assert splits[0] == splits[1] != splits[2]
-
-
-@given(st.data())
-def test_no_artist_is_on_both_sides(tmp_path_factory, data):
-    # Artists of one genre each, so that a split exists; at least two per genre.
-    owners = {
-        genre: [0, 1, *data.draw(st.lists(st.integers(0, 5), min_size=8, max_size=8))] for genre in ("a", "b", "c")
-    }
-    fraction = data.draw(st.floats(0.1, 0.9))
-    tmp_path = tmp_path_factory.mktemp("tree")
-    src = make_tree(tmp_path / "src", owners, artist_of=lambda genre, i: f"{genre} {owners[genre][i]}")
-    split = folders.prepare(src, tmp_path / "data", test_fraction=fraction, seed=data.draw(st.integers(0, 9)))
-    assert not set(split["train"].utt2spk.values()) & set(split["test"].utt2spk.values())
-    for genre, count in genre_counts(split)["test"].items():
-        # One artist more or less would not come nearer to the share by more than it brings or takes.
-        largest = max(collections.Counter(owners[genre]).values())
-        assert 0 < count < 10
-        assert abs(count - 10 * fraction) <= max(largest, 1)
-    assert {utterance for side in split.values() for utterance in side.utterances} == {
-        f"{genre}_{owners[genre][i]}-{genre}_{genre}_{i:05}" for genre in owners for i in range(10)
-    }
-
-
-def test_an_artist_of_two_genres_stays_on_one_side(tmp_path):
-    src = make_tree(tmp_path / "src", ["metal", "techno"], 4, lambda genre, i: "k-pone" if i < 2 else f"{genre} {i}")
-    for seed in range(10):
-        data = folders.prepare(src, tmp_path / "data", seed=seed)
-        assert genre_counts(data) == {"train": {"metal": 2, "techno": 2}, "test": {"metal": 2, "techno": 2}}
-        assert not set(data["train"].utt2spk.values()) & set(data["test"].utt2spk.values())
-
-
-def test_a_genre_of_one_artist_is_split_by_track_and_said(tmp_path, caplog):
-    src = make_tree(tmp_path / "src", ["metal", "world"], 4, lambda genre, i: "0ad" if genre == "world" else str(i))
-    data = folders.prepare(src, tmp_path / "data")
-    assert genre_counts(data)["test"] == {"metal": 2, "world": 2}
-    assert set(data["train"].utt2spk.values()) & set(data["test"].utt2spk.values()) == {"0ad"}
-    assert "genre world: has one artist only" in caplog.text
-
-
-def test_what_is_left_out_is_reported(tmp_path, caplog):
-    src = make_tree(tmp_path / "src", ["blues", "jazz"], 3, lambda genre, i: f"{genre}{i}" if i else None)
-    for name in ("blues/cover.jpg", "blues/._blues.00000.wav", "jazz/x.raw", "top.wav"):
-        touch(src / name)
-    with open(src / "manifest.csv", "a") as stream:
-        stream.write("jazz/gone.wav,nobody\n")
-    data = folders.prepare(src, tmp_path / "data")
-    assert sum(len(split.utterances) for split in data.values()) == 6
-    left_out, not_there, unknown = (record.getMessage() for record in caplog.records)
-    assert all(name in left_out for name in ("(3)", "cover.jpg", "._blues.00000.wav", "x.raw"))
-    assert "gone.wav" in not_there
-    assert "(2)" in unknown
-
-
-def test_deeper_trees_and_all_formats(tmp_path):
-    for name in ("a/x/y/1.mp3", "a/x/2.FLAC", "a/x/2.ogg", "b/1.aif", "b/2.opus"):
-        touch(tmp_path / "src" / name)
-    data = folders.prepare(tmp_path / "src", tmp_path / "data")
-    utterances = sorted(u for split in data.values() for u in split.utterances)
-    assert len(utterances) == 5
-    assert "a_x_y_1" in utterances
-
-
-@pytest.mark.parametrize("files", [[], ["a/1.wav", "a/2.wav"], ["a/1.wav", "a/2.wav", "b/1.wav"]])
-def test_a_tree_that_cannot_be_split(tmp_path, files):
-    for name in files:
-        touch(tmp_path / "src" / name)
-    with pytest.raises(DataError):
-        folders.prepare(tmp_path / "src", tmp_path / "data")
-
-
-def test_genres_that_no_split_by_artist_can_serve(tmp_path):
-    two = {"a": ["x", "y"], "b": ["y", "z"], "c": ["x", "z"]}  # one side holds two of x, y, z: a genre's both artists
-    src = make_tree(tmp_path / "src", two, 2, lambda genre, i: two[genre][i])
-    with pytest.raises(DataError, match="try another seed"):
-        folders.prepare(src, tmp_path / "data")
-
-
-@pytest.mark.parametrize("text", ["", "file,who\na,b\n", 'path,artist\n"a,b\n'])
-def test_a_bad_artist_list(tmp_path, text):
-    src = make_tree(tmp_path / "src", ["a", "b"])
-    (tmp_path / "artists.csv").write_text(text)
-    with pytest.raises(FormatError, match=r"artists\.csv:\d"):
-        folders.prepare(src, tmp_path / "data", artists=tmp_path / "artists.csv")
-    with pytest.raises(DataError, match=r"none\.csv"):
-        folders.prepare(src, tmp_path / "data", artists=tmp_path / "none.csv")
-
-
-@pytest.mark.parametrize("fraction", [0, 1, float("nan")])
-def test_a_test_fraction_that_leaves_a_side_empty(tmp_path, fraction):
-    with pytest.raises(DataError, match="test fraction"):
-        folders.prepare(make_tree(tmp_path / "src", ["a", "b"]), tmp_path / "data", test_fraction=fraction)
 
 
 # --- the demo corpus

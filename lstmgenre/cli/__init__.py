@@ -4,6 +4,7 @@
 from lstmgenre.cli import (  # noqa: F401
     baselines,
     bundles,
+    corpora,
     data,
     features,
     networks,

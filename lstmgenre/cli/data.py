@@ -1,78 +1,17 @@
-"""prep-data, split-data and validate-data: a corpus as Kaldi data directories."""
+"""split-data and validate-data: Kaldi data directories."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lstmgenre.cli.app import app, run_record
-from lstmgenre.cli.parsing import App
-
-if TYPE_CHECKING:
-    from lstmgenre.datadir import DataDir
+from lstmgenre.cli.corpora import Seed, tell
 
 logger = logging.getLogger(__name__)
-
-Source = Annotated[Path, typer.Argument(metavar="SRC")]
-Target = Annotated[Path, typer.Argument(metavar="DATA")]
-Seed = Annotated[int, typer.Option(help="Of the random choices.")]
-
-prep_data = App(no_args_is_help=True)
-app.add_typer(prep_data, name="prep-data", help="Write DATA/train and DATA/test from a corpus.")
-
-
-@prep_data.command("ismir2004")
-def ismir2004(context: typer.Context, src: Source, data: Target) -> None:
-    """The ISMIR 2004 genre database: training -> train, development -> test, evaluation -> evaluation.
-
-    Example: lstmgenre prep-data ismir2004 /corpora/ismir2004 data
-    """
-    from lstmgenre.corpora.ismir2004 import prepare
-
-    with run_record(context, data):
-        _tell(prepare(src, data))
-
-
-@prep_data.command("folders")
-def folders(
-    context: typer.Context,
-    src: Source,
-    data: Target,
-    artists: Annotated[
-        Path | None, typer.Option(help="CSV with columns path, artist. Default: SRC/manifest.csv")
-    ] = None,
-    test_fraction: Annotated[float, typer.Option(min=0, max=1, help="Share of each genre's tracks to test on.")] = 0.5,
-    seed: Seed = 0,
-) -> None:
-    """Any tree SRC/GENRE/TRACK, split by artist where a CSV names them, else by track.
-
-    Example: lstmgenre prep-data folders ~/music data
-    """
-    from lstmgenre.corpora.folders import prepare
-
-    with run_record(context, data):
-        _tell(prepare(src, data, artists=artists, test_fraction=test_fraction, seed=seed))
-
-
-@prep_data.command("demo")
-def demo(context: typer.Context, data: Target, seed: Seed = 0) -> None:
-    """A synthesised corpus of six classes; its audio goes to DATA/audio.
-
-    Example: lstmgenre prep-data demo data
-    """
-    from lstmgenre.corpora.demo import prepare
-
-    with run_record(context, data):
-        _tell(prepare(data, seed=seed))
-
-
-def _tell(splits: dict[str, DataDir]) -> None:
-    for name, split in splits.items():
-        counts = ", ".join(f"{sum(g == genre for g in split.utt2genre.values())} {genre}" for genre in split.genres)
-        logger.info("%s: %d tracks: %s", name, len(split.utterances), counts)
 
 
 @app.command("split-data")
@@ -96,7 +35,7 @@ def split_data(
         for number, (train, test) in enumerate(datadir.folds(data, folds, seed), 1):
             train.write()
             test.write()
-            _tell({f"{out}/{number}/train": train, f"{out}/{number}/test": test})
+            tell({f"{out}/{number}/train": train, f"{out}/{number}/test": test})
 
 
 @app.command("validate-data")

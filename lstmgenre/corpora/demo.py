@@ -19,7 +19,8 @@ import soundfile
 from scipy.signal import resample_poly
 
 from lstmgenre.audio import SAMPLE_RATE
-from lstmgenre.corpora import Track, write_data_dir
+from lstmgenre.corpora import Offer
+from lstmgenre.corpora.intake import Intake
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output
@@ -63,9 +64,8 @@ def prepare(
     if seed < 0:
         raise DataError(f"seed {seed}: want 0 or more")
     out = Path(out)
-    data = {}
+    offers = []
     for split_number, split in enumerate(("train", "test")):
-        made = []
         for genre in GENRES:
             for number in range(tracks):
                 artist = f"{split}_{genre}_{number // _TRACKS_PER_ARTIST + 1}"
@@ -74,10 +74,9 @@ def prepare(
                 stream = PAIR[0] if genre in PAIR else genre  # the pair draws the same numbers
                 samples = _track(genre, (seed, split_number, GENRES.index(stream)), number, seconds)
                 _write(path, samples, subtype, upsampling, channels)
-                made.append(Track(genre, artist, f"track_{number + 1}", path))
-        logger.info("%s: synthesised %d tracks for %s", out, len(made), split)
-        data[split] = write_data_dir(out / split, made, GENRES)
-    return data
+                offers.append(Offer(path, f"track_{number + 1}", genre, artist, split))
+        logger.info("%s: synthesised %d tracks for %s", out, tracks * len(GENRES), split)
+    return Intake(genres=GENRES, check=False).take(out, offers)
 
 
 def _track(genre: str, seeds: tuple[int, ...], number: int, seconds: tuple[float, float]) -> np.ndarray:

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lstmgenre.corpora import Track, write_data_dir
+from lstmgenre.corpora import LeftOut, Offer
+from lstmgenre.corpora.intake import Intake
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables import open_input
@@ -35,13 +36,20 @@ def prepare(src: str | os.PathLike[str], out: str | os.PathLike[str]) -> dict[st
     """Write `out`/train, `out`/test and, where it is there, `out`/evaluation from the corpus under `src`.
 
     `src` holds audio/SPLIT and metadata/SPLIT/tracklist.csv as published, or the SPLIT folders themselves. A listed
-    path that is spelled otherwise on the disk is repaired; other missing files are reported by name and left out.
+    path that is spelled otherwise on the disk is repaired; other missing files are reported by name and left out. The
+    files are not opened: the corpus is as it was published, and known to be whole.
 
     Raises DataError where a split is not there or more than 5 % of its files are missing, FormatError for a bad list.
     """
-    src, out = Path(src), Path(out)
-    splits = {name: _read_split(src, folder) for name, folder in SPLITS.items() if _is_there(src, folder)}
-    return {name: write_data_dir(out / name, tracks, GENRES) for name, tracks in splits.items()}
+    src = Path(os.path.abspath(src))
+    offers: list[Offer] = []
+    left_out: list[LeftOut] = []
+    for name, folder in SPLITS.items():
+        if _is_there(src, folder):
+            used, missing = _read_split(src, folder)
+            offers += [replace(offer, set=name) for offer in used]
+            left_out += [LeftOut(path, "missing", f"listed for {folder}, but not there") for path in missing]
+    return Intake(genres=GENRES, check=False).take(out, offers, left_out)
 
 
 def _is_there(src: Path, folder: str) -> bool:
@@ -58,7 +66,8 @@ def _tracklist(src: Path, folder: str) -> Path:
     return published if published.is_file() else src / folder / "tracklist.csv"
 
 
-def _read_split(src: Path, folder: str) -> list[Track]:
+def _read_split(src: Path, folder: str) -> tuple[list[Offer], list[Path]]:
+    """The files of a list, and those of them that are not there."""
     tracklist = _tracklist(src, folder)
     audio = src / "audio" / folder
     if not audio.is_dir():
@@ -77,10 +86,11 @@ def _read_split(src: Path, folder: str) -> list[Track]:
     for path in sorted(missing | repaired.keys()):
         what = f"used {repaired[path]}" if path in repaired else "left out"
         logger.warning("%s: is not there, %s", path, what)
-    return [replace(track, path=repaired.get(track.path, track.path)) for track in listed if track.path not in missing]
+    used = [replace(track, path=repaired.get(track.path, track.path)) for track in listed if track.path not in missing]
+    return used, sorted(missing)
 
 
-def _read_tracklist(path: Path, audio: Path) -> Iterator[Track]:
+def _read_tracklist(path: Path, audio: Path) -> Iterator[Offer]:
     with open_input(os.fspath(path)) as stream:
         # Bytes that are no UTF-8 become U+FFFD, as one already is in the published list.
         text = stream.read().decode("utf-8-sig", errors="replace")
@@ -94,7 +104,7 @@ def _read_tracklist(path: Path, audio: Path) -> Iterator[Track]:
             genre, artist, album, title, number, name = row[: len(_COLUMNS)]
             if genre not in GENRES:
                 raise FormatError(f"{path}:{rows.line_num}: unknown class {genre!r}: want {', '.join(GENRES)}")
-            yield Track(genre, artist, f"{album} {number} {title}", audio / name)
+            yield Offer(audio / name, f"{album} {number} {title}", genre, artist)
     except csv.Error as error:
         raise FormatError(f"{path}:{rows.line_num}: {error}: get the file anew") from error
 

@@ -1,0 +1,196 @@
+"""What audio files hold, found out by decoding them to their ends.
+
+DATA/intake.jsonl keeps a line for each file, after one that says how they were split, so that the next run decodes only
+what is new or was written again. A run writes its lines to DATA/log/intake.JOB.jsonl as it goes, where one that follows
+after a kill finds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lstmgenre.corpora.naming import rxfilename
+from lstmgenre.errors import DataError
+from lstmgenre.files import atomic_output
+from lstmgenre.parallel.run import run
+
+_TAGS = ("artist", "album", "title", "genre")
+
+MIN_SECONDS = 8192 / 22050  # an analysis window of 370 ms (paper, section 3.1: T = 2^13 samples)
+
+Progress = Callable[[str, int, Callable[[], int]], AbstractContextManager[None]]
+"""Shows how far a block has come: is given a description, the total, and a function that counts what is done."""
+
+
+def no_progress(description: str, total: int, count: Callable[[], int]) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file as it was found: `content` is a checksum of its bytes, `warning` what its decoder had to pass over.
+
+    Where it cannot be used, `reason` is the kind of what is wrong and `detail` says more.
+    """
+
+    path: str
+    size: int = 0
+    time: int = 0  # of the last change, ns
+    content: str = ""
+    seconds: float = 0.0
+    tags: dict[str, str] = field(default_factory=dict)
+    warning: str = ""
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Files for one process, and where it writes what it finds."""
+
+    paths: tuple[str, ...]
+    journal: Path
+
+
+def probe(path: str) -> Recording:
+    """Look at one file. What is wrong with it is told in what comes back, never raised."""
+    try:
+        rxfilename(Path(path))
+    except DataError:
+        return Recording(path, reason="name that cannot stand in wav.scp", detail="rename the file")
+    try:
+        status = os.stat(path)
+        found = Recording(path, status.st_size, status.st_mtime_ns)
+        if not stat.S_ISREG(status.st_mode):
+            return replace(found, reason="no file", detail="a folder, a device or a pipe")
+        with open(path, "rb") as stream:
+            found = replace(found, content=hashlib.file_digest(stream, "sha256").hexdigest())
+    except FileNotFoundError:
+        return Recording(path, reason="missing", detail="no such file")
+    except OSError as error:
+        return Recording(path, reason="cannot be read", detail=str(error.strerror))
+    if not found.size:
+        return replace(found, reason="empty", detail="0 bytes")
+    try:
+        found = replace(found, seconds=decoded_seconds(path), tags=tags(path))
+    except DataError as error:
+        return replace(found, reason="cannot be decoded", detail=str(error).removeprefix(f"{path}: "))
+    if found.seconds < MIN_SECONDS:
+        detail = f"{found.seconds:.3f} s, a window is {MIN_SECONDS:.3f} s"
+        return replace(found, reason="too short" if found.seconds else "empty", detail=detail)
+    return found
+
+
+def decoded_seconds(path: str) -> float:
+    """How much of a file can be decoded. Raises DataError where nothing can."""
+    from lstmgenre import audio  # brings in torch, which whoever starts the processes does without
+
+    return len(audio.open_track(path)) / audio.SAMPLE_RATE
+
+
+def tags(path: str) -> dict[str, str]:
+    """Artist, album, title and genre, where the file says them."""
+    import soundfile
+
+    with soundfile.SoundFile(path) as sound:
+        return {name: text for name, text in sound.copy_metadata().items() if name in _TAGS}
+
+
+def probe_all(out: Path, paths: Iterable[Path], jobs: int, progress: Progress) -> dict[Path, Recording]:
+    """Each file as it is found by `jobs` processes, or was found before where it is still the same."""
+    log = out / "log"
+    before = kept(out)
+    for journal in sorted(log.glob("intake.*.jsonl")):  # of runs that were killed
+        before.update((found.path, found) for found in _read(journal))
+    names = dict.fromkeys(map(os.fspath, paths))
+    known = {name: before[name] for name in names if name in before and _is_same(before[name])}
+    todo = [name for name in names if name not in known]
+    shards = [Shard(tuple(todo[k::jobs]), log / f"intake.{k + 1}.jsonl") for k in range(min(jobs, len(todo)))]
+    if shards:
+        _write(log / "intake.0.jsonl", *map(asdict, known.values()))  # before the other journals are begun anew
+        for shard in shards:
+            _write(shard.journal)
+        with progress("prep-data", len(todo), lambda: sum(_lines(shard.journal) for shard in shards)):
+            run(probe_shard, shards, jobs, str(log / "intake.JOB.log"))
+        for shard in shards:
+            known.update((found.path, found) for found in _read(shard.journal))
+    return {Path(name): found for name, found in known.items()}
+
+
+def probe_shard(shard: Shard) -> None:
+    """Write what is found, a line a file; after a kill, only what is not there yet."""
+    done = {found.path for found in _read(shard.journal)}
+    with open(shard.journal, "a", encoding="utf-8") as journal:
+        for path in shard.paths:
+            if path not in done:
+                journal.write(json.dumps(asdict(probe(path))) + "\n")
+                journal.flush()
+
+
+def kept(out: Path) -> dict[str, Recording]:
+    """What the last run that came to its end knew, by path."""
+    return {found.path: found for found in _read(out / "intake.jsonl")}
+
+
+def kept_head(out: Path) -> Any:
+    """How the last run that came to its end was asked to split; None if that is not known."""
+    try:
+        with open(out / "intake.jsonl", encoding="utf-8", errors="replace") as stream:
+            return json.loads(stream.readline())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def keep(out: Path, head: Mapping[str, Any], recordings: Iterable[Recording]) -> None:
+    """Make this what the next run knows."""
+    _write(out / "intake.jsonl", head, *map(asdict, recordings))
+    for journal in (out / "log").glob("intake.*.jsonl"):
+        journal.unlink()
+
+
+def _is_same(found: Recording) -> bool:
+    """Whether it need not be looked at again: it was of use, and nobody has written it since."""
+    if found.reason:
+        return False
+    try:
+        status = os.stat(found.path)
+    except (OSError, ValueError):
+        return False
+    return (found.size, found.time) == (status.st_size, status.st_mtime_ns)
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
+
+
+def _write(path: Path, *lines: Mapping[str, Any]) -> None:
+    with atomic_output(path) as stream:
+        stream.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def _read(path: Path) -> Sequence[Recording]:
+    """The lines that are whole: a kill or a power cut may leave anything, and what is lost is found out again."""
+    found = []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            values = json.loads(line)
+            if {name: type(value) for name, value in values.items()} == _TYPES:
+                found.append(Recording(**values))
+        except (ValueError, AttributeError, RecursionError):
+            continue
+    return found
+
+
+_TYPES = {name: type(value) for name, value in asdict(Recording("")).items()}
