@@ -4,7 +4,7 @@ one can be of them. The paper gives no intervals and no tests.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -189,6 +189,10 @@ class Report:
     tracks: dict[str, TrackScore] = field(default_factory=dict)
     known: set[str] | None = None
     """The tracks by artists of the training data; None where that was not looked at."""
+    unknown: set[str] = field(default_factory=set)
+    """The tracks whose artist is not known, so that the training data may have them."""
+    unknown_trained: int = 0
+    """How many tracks of the training data are by unknown artists."""
 
     @classmethod
     def from_dict(cls, score: Mapping[str, Any]) -> Report:
@@ -199,6 +203,8 @@ class Report:
         for name, system in score["tracks"].items():
             report.add_tracks(name, system["predictions"], score["truth"])
         report.known = None if score["known_artists"] is None else set(score["known_artists"])
+        report.unknown = set(score.get("unknown_artists", ()))
+        report.unknown_trained = int(score.get("unknown_trained", 0))
         return report
 
     @classmethod
@@ -233,16 +239,23 @@ class Report:
             score.predictions[utterance] = genre
 
     def add_artists(self, tested: Mapping[str, str], trained: Mapping[str, str]) -> None:
-        """Note which tracks are by artists of the training data: both map utterances to artists."""
-        artists = set(trained.values())
+        """Note which tracks are by artists of the training data: both map utterances to artists.
+
+        An utterance that is its own artist, as its own speaker in Kaldi, is by one who is not known.
+        """
+        artists = {artist for utterance, artist in trained.items() if artist != utterance}
         self.known = {utterance for utterance in self.truth if tested.get(utterance) in artists}
+        self.unknown = {utterance for utterance in self.truth if tested.get(utterance) == utterance}
+        self.unknown_trained = sum(artist == utterance for utterance, artist in trained.items())
 
     def by_artists(self, name: str) -> dict[str, TrackScore]:
-        """A system's decisions on tracks of known artists and of others, where there are both."""
+        """A system's decisions on tracks of known artists, others and unknown ones, where not all are of one kind."""
         score = self.tracks[name]
-        known = (self.known or set()) & score.predictions.keys()
-        others = score.predictions.keys() - known
-        return {"known artists": score.on(known), "other artists": score.on(others)} if known and others else {}
+        known, unknown = ((tracks or set()) & score.predictions.keys() for tracks in (self.known, self.unknown))
+        others = score.predictions.keys() - known - unknown
+        of = {"known artists": known, "other artists": others, "unknown artists": unknown}
+        parts = {artists: score.on(tracks) for artists, tracks in of.items() if tracks}
+        return parts if len(parts) > 1 else {}
 
     @property
     def truth(self) -> dict[str, str]:
@@ -261,6 +274,8 @@ class Report:
             "frames": self.frames.as_dict() if self.frames else None,
             "tracks": {name: score.as_dict() | self._on_artists(name) for name, score in self.tracks.items()},
             "known_artists": None if self.known is None else sorted(self.known),
+            "unknown_artists": sorted(self.unknown),
+            "unknown_trained": self.unknown_trained,
         }
 
     def as_text(self) -> str:
@@ -270,10 +285,18 @@ class Report:
             lines.append(_line(name, score))
             lines += [_line(f" {artists}", part) for artists, part in self.by_artists(name).items()]
         if self.known is not None:
-            lines.append(f"{len(self.known)} of {len(self.truth)} tracks are by artists of the training data")
+            lines += self._about_artists()
         for name, score in self.tracks.items():
             lines += ["", f"{name}: rows are the true genre, columns the decision", *_matrix(score)]
         return "\n".join(lines)
+
+    def _about_artists(self) -> Iterator[str]:
+        total = len(self.truth)
+        if len(self.unknown) < total:
+            yield f"{len(self.known or ())} of {total} tracks are by artists of the training data"
+        if self.unknown or self.unknown_trained:
+            counts = f"{len(self.unknown)} of {total} tracks, and of {self.unknown_trained} of the training data"
+            yield f"artist unknown of {counts}: these may share artists"
 
     def _on_artists(self, name: str) -> dict[str, Any]:
         return {"by_artists": {artists: score.accuracy.as_dict() for artists, score in self.by_artists(name).items()}}

@@ -208,3 +208,29 @@ def test_where_all_artists_are_of_one_kind_there_is_nothing_to_part(artists, kno
     report.add_artists(dict.fromkeys("abc", "x"), {"t": artists})
     assert report.by_artists("svm") == {}
     assert f"{known} of 3 tracks" in report.as_text()
+
+
+def test_an_artist_of_the_same_name_as_the_track_is_unknown():
+    truth = dict(zip("abcde", ["rock", "rock", "world", "world", "rock"], strict=True))
+    report = Report(GENRES)
+    report.add_tracks("svm", truth | {"c": "rock"}, truth)
+    report.add_artists({"a": "x", "b": "z", "c": "c", "d": "d", "e": "x"}, {"t1": "x", "c": "c", "t2": "t2"})
+    parts = {artists: score.accuracy for artists, score in report.by_artists("svm").items()}
+    assert parts == {
+        "known artists": Accuracy(2, 2),
+        "other artists": Accuracy(1, 1),
+        "unknown artists": Accuracy(1, 2),
+    }
+    lines = report.as_text().splitlines()
+    assert "2 of 5 tracks are by artists of the training data" in lines
+    assert "artist unknown of 2 of 5 tracks, and of 2 of the training data: these may share artists" in lines
+    assert Report.from_dict(report.as_dict()).as_text() == report.as_text()
+
+
+def test_where_no_artist_is_known_no_number_is_claimed():
+    report = Report(GENRES)
+    report.add_tracks("svm", dict.fromkeys("abc", "rock"), dict.fromkeys("abc", "rock"))
+    report.add_artists(dict(zip("abc", "abc", strict=True)), {"t": "t"})
+    assert report.by_artists("svm") == {}
+    assert "by artists of the training data" not in report.as_text()
+    assert "artist unknown of 3 of 3 tracks" in report.as_text()

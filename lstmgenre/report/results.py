@@ -224,10 +224,11 @@ def artists_table(splits: Mapping[str, Sequence[Experiment]]) -> ReportTable:
     reports = {name: next((e.score for e in of if e.score.known is not None), None) for name, of in splits.items()}
     records = [
         {"split": name, "tracks": len(score.truth), "by known artists": len(score.known or ())}
+        | ({"artist unknown": len(score.unknown)} if any(s.unknown for s in reports.values() if s) else {})
         for name, score in reports.items()
         if score
     ]
-    head = ["split", "tracks", "by known artists"]
+    head = list(records[0]) if records else []
     rows = [[str(record[cell]) for cell in head] for record in records]
     return ReportTable("artists", "Test tracks by artists of the training set", head, rows, records)
 
