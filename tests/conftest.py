@@ -1,33 +1,118 @@
-"""What the tests of commands share: the command line in this process, and in a shell of its own."""
+"""What tests share: a directory to be in, ways to run a command line or Python, and small data."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+pytest.register_assert_rewrite("tests.tables")
+
 settings.register_profile("untimed", deadline=None)  # a busy machine is no reason to fail
 settings.load_profile("untimed")
 
-BIN = Path(sys.executable).parent
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """tmp_path, and the directory that the test runs in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def environment():
+    """The environment of processes that a test starts: lstmgenre on the PATH, and a thread each."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
-def shell(tmp_path):
+def shell(tmp_path, environment):
     """Run a bash line in tmp_path, with lstmgenre on the PATH; gives the finished process."""
 
-    def run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(line: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-c", f"set -uo pipefail; {line}"],
             cwd=tmp_path,
-            env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", **environment},
+            env={**environment, **variables},
             capture_output=True,
             text=True,
             timeout=300,
         )
 
     return run
+
+
+@pytest.fixture
+def python():
+    """Run a program in a Python of its own; gives the finished process, its output in bytes."""
+
+    def run(code: str, *arguments: str, **options) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+        return subprocess.run(command, capture_output=True, timeout=60, **options)
+
+    return run
+
+
+@pytest.fixture
+def command(capfd, monkeypatch):
+    """Run a command line as a shell would, main() included, but in this process."""
+    from lstmgenre.__main__ import main
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["lstmgenre", *shlex.split(line)])
+        capfd.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(line, status, out, err)
+
+    return run
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data directory of six tones of one to three seconds, of three artists."""
+    import numpy as np
+    import soundfile
+
+    from lstmgenre.datadir import DataDir
+
+    rng = np.random.default_rng(2)
+    for k in range(6):
+        time = np.arange(8000 * (1 + k % 3))
+        tone = np.sin(time * (0.05 + 0.1 * k)) * 0.3 + rng.normal(size=len(time)) * 0.01
+        soundfile.write(tmp_path / f"t{k}.wav", tone, 8000)
+    names = [f"a{k % 3}-t{k}" for k in range(6)]
+    directory = DataDir(
+        tmp_path / "data",
+        wav_scp={name: str(tmp_path / f"t{k}.wav") for k, name in enumerate(names)},
+        utt2spk={name: name[:2] for name in names},
+        utt2genre=dict.fromkeys(names, "tone"),
+    )
+    directory.write()
+    return directory
+
+
+@pytest.fixture
+def feats(here):
+    """Four matrices of 4 to 7 rows and 3 columns, in feats.ark and feats.scp of this directory."""
+    import numpy as np
+
+    from lstmgenre.tables import TableWriter
+
+    rng = np.random.default_rng(1)
+    entries = {f"u{i}": rng.standard_normal((4 + i, 3)).astype(np.float32) for i in range(4)}
+    with TableWriter("ark,scp:feats.ark,feats.scp") as table:
+        for key, matrix in entries.items():
+            table.write(key, matrix)
+    return entries

@@ -11,11 +11,9 @@ from lstmgenre.corpora import Track, write_data_dir
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
 from lstmgenre.scattering.extract import extract
-from lstmgenre.scattering.features import BankConfig, FeatureConfig
 from lstmgenre.segments import mean_vector
 from lstmgenre.tables import read_table
-
-SMALL = FeatureConfig(sample_rate=4000, window=256, banks=(BankConfig("scatnet", (1, 1)),))
+from tests.banks import SMALL
 
 
 def mfcc_by_hand(samples):

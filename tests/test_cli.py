@@ -1,7 +1,6 @@
 """The command line: in this process through Typer's runner, and through real pipes in a shell."""
 
 import json
-import shlex
 import signal
 import struct
 import subprocess
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lstmgenre.__main__ import main
 from lstmgenre.cli.app import app
 from lstmgenre.datadir import DataDir
 from lstmgenre.nnet1 import init
@@ -54,24 +52,6 @@ def model(work):
     nnet = init.dnn(DIM, [4], 2, seed=1)
     nnet.write("exp/dnn/final.nnet")
     return "exp/dnn"
-
-
-@pytest.fixture
-def command(capfd, monkeypatch):
-    """Run a command line as a shell would, main() included, but in this process."""
-
-    def run_main(line):
-        monkeypatch.setattr(sys, "argv", ["lstmgenre", *shlex.split(line)])
-        capfd.readouterr()
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        out, err = capfd.readouterr()
-        return subprocess.CompletedProcess(line, status, out, err)
-
-    return run_main
 
 
 def run(*arguments):

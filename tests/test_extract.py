@@ -17,32 +17,10 @@ from lstmgenre.datadir import DataDir, Excerpt, validate
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.files import exclusive
 from lstmgenre.scattering import extract, scat_json
-from lstmgenre.scattering.features import BankConfig, FeatureConfig, ScatteringFeatures
+from lstmgenre.scattering.features import FeatureConfig, ScatteringFeatures
 from lstmgenre.scattering.journal import count_done
 from lstmgenre.tables import read_table
-
-# A bank that is quick to build and to run.
-SMALL = FeatureConfig(sample_rate=4000, window=256, banks=(BankConfig("scatnet", (1, 1)),))
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Six tones of one to three seconds, of three artists."""
-    rng = np.random.default_rng(2)
-    for k in range(6):
-        tone = (
-            np.sin(np.arange(8000 * (1 + k % 3)) * (0.05 + 0.1 * k)) * 0.3 + rng.normal(size=8000 * (1 + k % 3)) * 0.01
-        )
-        soundfile.write(tmp_path / f"t{k}.wav", tone, 8000)
-    names = [f"a{k % 3}-t{k}" for k in range(6)]
-    directory = DataDir(
-        tmp_path / "data",
-        wav_scp={name: str(tmp_path / f"t{k}.wav") for k, name in enumerate(names)},
-        utt2spk={name: name[:2] for name in names},
-        utt2genre=dict.fromkeys(names, "tone"),
-    )
-    directory.write()
-    return directory
+from tests.banks import SMALL
 
 
 def features_of(data):
@@ -144,7 +122,7 @@ _RUN = """
 import sys, time
 from lstmgenre.datadir import DataDir
 from lstmgenre.scattering import extract
-from tests.test_extract import SMALL
+from tests.banks import SMALL
 whole = extract._write
 def slow(*arguments):
     time.sleep({pause})

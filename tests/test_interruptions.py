@@ -25,7 +25,7 @@ from lstmgenre.datadir import DataDir
 from lstmgenre.nnet1 import init
 from lstmgenre.scattering import scat_json
 from lstmgenre.tables import TableWriter, read_map, write_map
-from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)
+from tests.banks import SMALL
 
 EXTRACT = "extract-scat data --bank bank/scat.json"
 FORWARD = "forward exp/net scp:feats/feats.scp ark,scp:out/post.ark,out/post.scp"
@@ -118,7 +118,7 @@ class Command:
 
 
 @pytest.fixture
-def work(data, tmp_path):  # noqa: F811
+def work(data, tmp_path):
     """data: audio; feats: easy features of 12 tracks, and posteriors; exp/net: a network; bank: a small one; out."""
     scat_json.write(tmp_path / "bank", SMALL)
     rng = np.random.default_rng(1)

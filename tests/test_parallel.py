@@ -21,8 +21,7 @@ from lstmgenre.parallel.run import ATTEMPTS, run
 from lstmgenre.scattering import scat_json
 from lstmgenre.tables.opening import NO_PIPES
 from tests import shards
-from tests.conftest import BIN
-from tests.test_extract import SMALL, data  # noqa: F401 (a fixture)
+from tests.banks import SMALL
 
 ROOT = Path(__file__).parents[1]
 
@@ -209,7 +208,7 @@ def test_a_single_job_stays_in_this_process(tmp_path):
         ("--backend dask --scheduler tcp://127.0.0.1:1", 1, "no dask scheduler answers"),
     ],
 )
-def test_engines_that_are_not_there(data, options, status, said, monkeypatch):  # noqa: F811
+def test_engines_that_are_not_there(data, options, status, said, monkeypatch):
     monkeypatch.setattr(dask, "_ANSWER_SECONDS", 0.1)
     monkeypatch.setenv("PATH", str(data.path))  # this machine may have a Slurm
     done = CliRunner().invoke(app, ["extract-scat", str(data.path), *options.split()])
@@ -225,7 +224,7 @@ def on_dask(scheduler):
     return f"{EXTRACT.format('data')} --backend dask --scheduler {scheduler}"
 
 
-def extract_here(data, shell, first):  # noqa: F811
+def extract_here(data, shell, first):
     """Extract in here, on this machine, and not in data; a shell runs `first` before it reads one of the tracks."""
     scat_json.write(data.path.parent / "bank", SMALL)
     data.wav_scp["a1-t4"] = f"{first}; cat {data.wav_scp['a1-t4']} |"
@@ -244,7 +243,7 @@ def assert_the_same_features(tmp_path):
     assert {p.name for p in (tmp_path / "data/data").iterdir()} == {p.name for p in (tmp_path / "here/data").iterdir()}
 
 
-def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, shell, scheduler, tmp_path):  # noqa: F811
+def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, shell, scheduler, tmp_path):
     (tmp_path / "killed").touch()
     extract_here(data, shell, "[ -e killed ] || { touch killed; kill -9 $PPID; }")
     (tmp_path / "killed").unlink()
@@ -254,11 +253,11 @@ def test_extract_scat_writes_the_same_on_dask_though_a_worker_is_killed(data, sh
     assert_the_same_features(tmp_path)
 
 
-def test_ctrl_c_on_dask_is_one_line_and_the_next_run_goes_on(data, shell, scheduler, tmp_path):  # noqa: F811
+def test_ctrl_c_on_dask_is_one_line_and_the_next_run_goes_on(data, shell, scheduler, tmp_path, environment):
     extract_here(data, shell, "touch reached; while [ -e gate ]; do sleep 0.05; done")
     shell("rm reached; touch gate")
-    command = f"exec {BIN}/{on_dask(scheduler)}"
-    process = subprocess.Popen(command, shell=True, cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True)
+    command = on_dask(scheduler).split()
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True)
     while not (tmp_path / "reached").exists():
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)

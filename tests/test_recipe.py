@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import subprocess
-import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 
-BIN = Path(sys.executable).parent
 RECIPE = Path(__file__).parents[1] / "recipes" / "ismir2004"
 GENRES = ["classical", "electronic", "jazz_blues", "metal_punk", "rock_pop", "world"]
 HEADER = ["class", "artist", "album", "track", "track number"]
@@ -75,10 +72,9 @@ def command(corpus, work, options=""):
 
 
 @pytest.fixture(scope="module")
-def done(corpus, tmp_path_factory):
+def done(corpus, tmp_path_factory, environment):
     """The work directory of a whole run, and what it printed."""
     work = tmp_path_factory.mktemp("recipe") / "w"
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     run = subprocess.run(["bash", "-c", command(corpus, work)], env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return work, run.stdout
