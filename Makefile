@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL_SCRIPTS := $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: setup demo test lint dist clean
+.PHONY: setup demo test lint docs dist clean
 
 setup: $(VENV)/.installed
 
@@ -27,6 +27,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck -x $(SHELL_SCRIPTS)
+
+docs: setup
+	$(BIN)/python -m lstmgenre.cli.reference >docs/cli.md
 
 # An sdist, and a wheel from it: dist/. The kernel needs no particular Python (abi3), but its wheel is one for this system;
 # for an index, auditwheel makes a manylinux wheel of it.

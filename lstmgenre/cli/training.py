@@ -135,8 +135,8 @@ def train_lstm(
     """Train an LSTM with peepholes and projection on sequences, as nnet1's nnet-train-lstm-streams does.
 
     A killed run goes on when started again. N processes share the work: torchrun --nproc-per-node N -m lstmgenre ...
+    The paper's options are a file of its recipe: lstmgenre recipe ismir2004 ismir2004
     Example: lstmgenre train-lstm data/train exp/lstm1 --config ismir2004/conf/paper.toml --hidden 512 --cell-dim 800
-    (the file is that of lstmgenre recipe ismir2004 ismir2004)
     """
     from lstmgenre.nnet1 import init
     from lstmgenre.training.streams import StreamOptions
