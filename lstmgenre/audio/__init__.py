@@ -1,0 +1,199 @@
+"""Audio files, pipes and segments to mono samples at 22 050 Hz; tags; what a file really holds.
+
+FFmpeg decodes, through PyAV (recording.py); torchaudio resamples (resampling.py). A file is decoded, mixed and
+resampled block by block, so that a track of hours never stands in memory. Importing this imports neither of the two.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
+
+from lstmgenre.audio.recording import Recording
+from lstmgenre.errors import DataError
+from lstmgenre.tables.opening import open_file, open_input
+
+if TYPE_CHECKING:
+    from lstmgenre.audio.resampling import Piece
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_RATE = 22050  # Hz, paper, section 3.1
+RATES = (1_000, 768_000)  # Hz: outside, a header is broken
+
+_IN_MEMORY = 2**26  # bytes of decoded samples (12 minutes) that are kept off the disk
+_MAX_OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
+
+
+class Samples:
+    """The samples of a track: a length, and slices that are float32 arrays.
+
+    Many minutes of them lie in a temporary file and not in memory.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (it lives as long as this does)
+        for block in blocks:
+            self._file.write(block.tobytes())
+        self._length = self._file.tell() // 4
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        start, stop, step = part.indices(self._length)
+        self._file.seek(4 * start)
+        samples = np.empty(max(stop - start, 0), np.float32)
+        self._file.readinto(samples.view(np.uint8).data)  # in place: these may be gigabytes
+        return samples[::step]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a file holds: seconds that decode, of the first stream the rate in Hz, the channels and FFmpeg's name of the
+    codec; `tags` as `tags` gives them; `warning` says what was skipped or is missing."""
+
+    duration: float
+    sample_rate: int
+    channels: int
+    codec: str
+    tags: dict[str, str]
+    warning: str | None
+
+
+def load(rxfilename: str, **options: Any) -> np.ndarray:
+    """The whole track as one float32 array (samples,): options and errors are those of `open_track`."""
+    return open_track(rxfilename, **options)[:]
+
+
+def open_track(
+    rxfilename: str,
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    start: float | None = None,
+    end: float | None = None,
+    quantise: bool = False,
+) -> Samples:
+    """Decode audio to mono (the mean of the channels) at `sample_rate` Hz.
+
+    `rxfilename` is a path or a pipe (``sox x.m4a -t wav - |``); `start` and `end` cut a segment, in seconds: the very
+    samples that the whole track has there. `quantise` rounds and clips to 16 bit, as the WAV files of the paper have it
+    (section 3.1).
+
+    Full scale is [-1, 1]; without `quantise` a lossy decoder may overshoot that slightly. What does not decode is
+    passed over, with a warning.
+
+    Raises DataError where nothing can be decoded, a sample is not finite, or a segment lies outside its recording.
+    """
+    if not 0 <= (start or 0) < (math.inf if end is None else end) or end == math.inf:
+        raise DataError(f"{rxfilename}: a segment from {start} s to {end} s is none: want 0 <= start < end")
+    with _seekable_file(rxfilename) as file:
+        recording = Recording(file, rxfilename)
+        pieces = _pieces(recording, sample_rate, rxfilename)
+        track = Samples(_finished(_cut(pieces, sample_rate, start, end, rxfilename), sample_rate, quantise, rxfilename))
+        if not recording.seconds:
+            raise recording.failure
+        if recording.warning:
+            logger.warning("%s: %s: used the rest", rxfilename, recording.warning)
+        return track
+
+
+def probe(path: str | os.PathLike[str]) -> Probe:
+    """Decode a file to its end, for headers lie. Raises DataError where nothing in it can be decoded."""
+    name = os.fspath(path)
+    with open_file(name) as file:
+        recording = Recording(file, name)
+        deque(recording.frames(), maxlen=0)
+    if not recording.seconds:
+        raise recording.failure
+    return Probe(
+        recording.seconds,
+        recording.sample_rate,
+        recording.channels,
+        recording.codec,
+        recording.tags,
+        recording.warning,
+    )
+
+
+def tags(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The tags artist, album_artist, album, title and genre of a file, those that it has, as one line of text each.
+
+    Of several values it is the first, where the format tells them apart. {} where FFmpeg cannot open the file; raises
+    DataError where it cannot be read.
+    """
+    with open_file(os.fspath(path)) as file:
+        return Recording(file, os.fspath(path)).read_tags()
+
+
+def _pieces(recording: Recording, sample_rate: int, rxfilename: str) -> Iterator[Piece]:
+    """All of a recording at `sample_rate`, whatever rates its parts have."""
+    from lstmgenre.audio.resampling import resampled
+
+    for rate, blocks in groupby(recording.blocks(), key=itemgetter(0)):
+        if not RATES[0] <= rate <= RATES[1]:
+            raise DataError(
+                f"{rxfilename}: has {rate} samples a second: want {RATES[0]} to {RATES[1]}; mend its header"
+            )
+        yield from resampled((block for _, block in blocks), rate, sample_rate)
+
+
+def _cut(
+    pieces: Iterable[Piece], sample_rate: int, start: float | None, end: float | None, rxfilename: str
+) -> Iterator[np.ndarray]:
+    """The segment's samples. They are cut after the resampling: before, its ends would be resampled against silence."""
+    first = round(min((start or 0) * sample_rate, 2.0**62))
+    last = 2**63 if end is None else round(min(end * sample_rate, 2.0**62))
+    done = 0
+    for size, samples in pieces:
+        if done + size > first:
+            yield samples()[max(first - done, 0) : last - done]
+        done += size
+        if done >= last:
+            return
+    if done and (done <= first or (end is not None and last - done > _MAX_OVERSHOOT * sample_rate)):
+        raise DataError(
+            f"{rxfilename}: the segment from {start or 0:g} s to {'its end' if end is None else f'{end:g} s'} "
+            f"lies past the end of {done / sample_rate:.2f} s of audio: mend the segments file"
+        )
+
+
+def _finished(blocks: Iterable[np.ndarray], sample_rate: int, quantise: bool, rxfilename: str) -> Iterator[np.ndarray]:
+    """The blocks, checked, and in 16 bits if that is wanted."""
+    done = 0
+    for block in blocks:
+        if not np.isfinite(block).all():
+            second = (done + np.flatnonzero(~np.isfinite(block))[0]) / sample_rate
+            raise DataError(f"{rxfilename}: a sample near {second:.2f} s is not a finite number: convert the file anew")
+        done += len(block)
+        yield (block * 32768).round().clip(-32768, 32767) / 32768 if quantise else block
+
+
+@contextmanager
+def _seekable_file(rxfilename: str) -> Iterator[BinaryIO]:
+    """A decoder goes back and forth in its file, which a pipe cannot."""
+    with open_input(rxfilename) as stream:
+        if stream.seekable():
+            yield stream
+            return
+        spool = tempfile.TemporaryFile()  # noqa: SIM115
+        # The whole pipe first, so that it is known whether its command failed before any decoding.
+        shutil.copyfileobj(stream, spool)
+    with spool:
+        spool.seek(0)
+        yield cast(BinaryIO, spool)

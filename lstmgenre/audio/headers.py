@@ -1,0 +1,168 @@
+"""What the headers of audio files say that FFmpeg does not ask: where a second stream starts, how long it should be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+_CHUNK = 2**20  # bytes that are searched at a time
+_UNKNOWN_SIZE = 0x7FFFF000  # from here on, what sox and ffmpeg write into the 32-bit header of a stream
+_HEAD = 2**16  # bytes in which a header's chunks are looked for
+_ID3 = 10  # bytes of the header of an ID3v2 tag
+
+# Where a stream starts anew: a native FLAC stream by its STREAMINFO, an Ogg stream by a page of flag 2.
+_FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_OGG_START = re.compile(rb"OggS\x00[\x02\x06]")
+_LONGEST_START = 8
+
+# FFmpeg derives no length from these: there is none in the file, or it is the position of the last packet.
+_ESTIMATED = {
+    "aac",
+    "ac3",
+    "eac3",
+    "amr",
+    "amrnb",
+    "amrwb",
+    "dts",
+    "dtshd",
+    "loas",
+    "mp3",
+    "mpeg",
+    "mpegts",
+    "ogg",
+    "truehd",
+}
+
+
+class Part:
+    """Bytes `start` to `stop` of a file, read as a file: what FFmpeg takes."""
+
+    def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
+        self._file, self._start, self._stop = file, start, stop
+        self._position = 0
+        self.error: OSError | None = None  # PyAV would write an exception to stderr
+        # FFmpeg looks at the extension where the first bytes leave a doubt.
+        name = getattr(file, "name", None)
+        self.name = os.path.basename(name) if isinstance(name, str) else ""
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, len(self) - self._position)
+        try:
+            self._file.seek(self._start + self._position)
+            content = self._file.read(left if size < 0 else min(size, left))
+        except OSError as error:
+            self.error = self.error or error
+            return b""
+        self._position += len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self)}[whence]
+        if not 0 <= base + offset < 2**62:
+            return -errno.EINVAL
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def head(self, size: int) -> bytes:
+        """The first bytes; the position stays."""
+        position, self._position = self._position, 0
+        content = self.read(size)
+        self._position = position
+        return content
+
+
+def parts_of(file: BinaryIO) -> list[Part]:
+    """The streams that follow one another in a file, from where it stands to its end: FLAC or Ogg, else one."""
+    start = file.tell()
+    whole = Part(file, start, file.seek(0, os.SEEK_END))
+    head = whole.head(_HEAD)
+    magic = head[:4]
+    if magic == b"OggS":
+        starts = _ogg_starts(whole)
+    elif magic == b"fLaC" or (magic[:3] == b"ID3" and whole.head(_past_id3(head) + 4)[-4:] == b"fLaC"):
+        starts = [at for at, _ in _find(whole, _FLAC_START)]
+    else:
+        starts = []
+    ends = [*starts[1:], len(whole)]
+    return [Part(file, start + a, start + b) for a, b in zip([0, *starts[1:]], ends, strict=True)]
+
+
+def _ogg_starts(whole: Part) -> list[int]:
+    """Where a chained stream starts: at a first page that does not follow another one, as it does in a film."""
+    starts, follows = [], -1
+    for at, _ in _find(whole, _OGG_START):
+        if at != follows:
+            starts.append(at)
+        whole.seek(at + 26)
+        page = whole.read(256)
+        follows = at + 27 + page[0] + sum(page[1 : 1 + page[0]]) if page else -1
+    return starts
+
+
+def _find(part: Part, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Matches in a file that is longer than memory: position and bytes."""
+    done = 0
+    while True:
+        part.seek(done)
+        content = part.read(_CHUNK)
+        last = len(content) < _CHUNK
+        end = len(content) if last else len(content) - _LONGEST_START + 1
+        for match in pattern.finditer(content):
+            if match.start() < end:
+                yield done + match.start(), match[0]
+        if last:
+            return
+        done += end
+
+
+def announced(part: Part, container: InputContainer, seconds: float) -> float | None:
+    """How long the header says that the audio is, in seconds, where it says that; `seconds` of it are there."""
+    head = part.head(_HEAD)
+    told, there = _data_size(head, len(part))
+    if there:
+        return seconds * told / there if 0 < told < _UNKNOWN_SIZE else None
+    formats = set(container.format.name.split(","))
+    if formats & _ESTIMATED and not (formats == {"mp3"} and _has_frame_count(part)):
+        return None
+    stream = container.streams.best("audio")
+    if stream is not None and stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration and len(container.streams) == 1 else None
+
+
+def _data_size(head: bytes, size: int) -> tuple[int, int]:
+    """Bytes of samples by the header of a wav, w64 or caf, and at most in the file: FFmpeg tells the latter only."""
+    at = head.find(b"data")
+    forms = {b"RIFF": ("<I", 4, 8), b"riff": ("<Q", 16, 0), b"caff": (">q", 4, 12)}
+    if head[:4] not in forms or at < 0 or len(head) < at + 24:
+        return 0, 0
+    form, offset, begin = forms[head[:4]]
+    told = struct.unpack_from(form, head, at + offset)[0]
+    return told - (24 if form == "<Q" else 0), size - at - (begin or 24)
+
+
+def _has_frame_count(part: Part) -> bool:
+    """Whether an mp3 begins with the frame that says how many there are: Xing's, or LAME's for a constant rate."""
+    head = part.head(_HEAD)
+    if head[:3] == b"ID3":
+        part.seek(_past_id3(head))
+        head = part.read(_HEAD)
+    return any(tag in head[:4096] for tag in (b"Xing", b"Info"))
+
+
+def _past_id3(head: bytes) -> int:
+    """The size of an ID3v2 tag with its header; seven bits of each byte count."""
+    return _ID3 + sum((byte & 127) << shift for byte, shift in zip(head[6:_ID3], (21, 14, 7, 0), strict=False))
