@@ -1,13 +1,24 @@
-"""Files that appear whole or not at all, and JSON files that are read or named as damaged."""
+"""Files and directories that appear whole or not at all, files that are written through no link, and JSON files that
+are read or named as damaged.
+
+A data or experiment directory may come from a stranger. What a command writes in it, it writes by `atomic_output`,
+which puts a new file in the place of a link, or by `open_own`, which refuses one. A directory that is a link is
+followed, as recipes spread storage over disks, but not one that only commands make: `own_directory`. What the user
+names on the command line may be a link: tables.open_output follows it.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import fcntl
 import glob
 import json
 import os
+import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -15,6 +26,8 @@ from typing import IO, Any, TypeVar
 from lstmgenre.errors import DataError, FormatError, LstmGenreError
 
 T = TypeVar("T")
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 @contextmanager
@@ -54,10 +67,15 @@ def _is_about(error: OSError, temporary: str) -> bool:
     return error.errno is not None and error.filename in (None, temporary) and not isinstance(error, BrokenPipeError)
 
 
-def _locked_temporary(target: Path) -> tuple[int, str]:
-    """A new file beside `target`, locked for as long as its descriptor is open: the sign of a writer that lives."""
+def _locked_temporary(target: Path, directory: bool = False) -> tuple[int, str]:
+    """A new file, or directory, beside `target`, locked for as long as its descriptor is open: the sign of a writer
+    that lives."""
+    prefix, suffix = f".{target.name}.", ".tmp"
     while True:
-        fd, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        if directory:
+            fd = os.open(temporary := tempfile.mkdtemp(suffix, prefix, target.parent), os.O_RDONLY)
+        else:
+            fd, temporary = tempfile.mkstemp(suffix, prefix, target.parent)
         with suppress(OSError):  # a file system without locks; there, no other run can lock the file to remove it
             fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
@@ -66,11 +84,166 @@ def _locked_temporary(target: Path) -> tuple[int, str]:
 
 
 def _remove_dead(target: Path) -> None:
-    """Remove the temporary files of writers of `target` that were killed."""
+    """Remove the temporary files and directories of writers of `target` that were killed."""
     for temporary in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
-        with suppress(OSError), open(temporary, "r+b") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            temporary.unlink()
+        with suppress(OSError):
+            descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    shutil.rmtree(temporary)
+                else:
+                    temporary.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def open_own(path: str | os.PathLike[str], mode: str = "a") -> IO[Any]:
+    """Open a file in a directory of ours for writing, behind what it holds ("a") or anew ("w"); text is UTF-8.
+
+    Anew is another file: a link goes, and who still writes to the old one does not write here. Raises DataError where
+    it is a link or no regular file, and where it cannot be written.
+    """
+    anew = "w" in mode
+    # O_NONBLOCK: else to open a named pipe would be to wait for its reader.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_EXCL if anew else os.O_APPEND)
+    try:
+        if anew:
+            Path(path).unlink(missing_ok=True)
+        descriptor = os.open(path, flags, mode=0o666)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # what a link gives, and a pipe that nobody reads
+            raise DataError(f"{os.fspath(path)}: cannot be written: {error.strerror}") from error
+        descriptor = None
+    if descriptor is None or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if descriptor is not None:
+            os.close(descriptor)
+        raise DataError(f"{os.fspath(path)}: a link or no regular file, which is not written through: remove it")
+    return os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8")
+
+
+def own_directory(path: Path) -> Path:
+    """A directory that none but commands make; made where there is none.
+
+    Raises DataError where it is a link or no directory, and where it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be made: {error.strerror}") from error
+    if path.is_symlink():
+        raise DataError(f"{path}: a link, which is not written through: remove it")
+    return path
+
+
+@contextmanager
+def atomic_directory(path: Path, parts: Collection[str] = (), taken: str = "is there already") -> Iterator[Path]:
+    """A new directory for the block to fill, which gets the name `path` in one step if the block ends well.
+
+    What has that name may be an empty directory, or one of regular files that are called as `parts` says: all of these
+    and nothing else. It is replaced; after an error or a kill it is what is there. Where a file system cannot exchange
+    two directories, a kill can leave it as .NAME.old, and the next call brings it back.
+
+    Raises DataError where something else has that name, which is `taken`, and where the directory cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    aside = target.with_name(f".{target.name}.old")
+
+    def check() -> None:
+        if os.path.lexists(target) and not _is_empty(target) and not _consists_of(target, parts):
+            raise DataError(f"{path}: {taken}")
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if _consists_of(aside, parts):
+            if os.path.lexists(target):
+                _remove_parts(aside, parts)
+            else:
+                os.rename(aside, target)
+        check()
+        _remove_dead(target)
+        lock, temporary = _locked_temporary(target, directory=True)
+        made = os.fstat(lock).st_ino
+        try:
+            yield Path(temporary)
+            check()
+            os.fchmod(lock, 0o777 & ~_umask())
+            _put(Path(temporary), target, aside)
+        finally:
+            if os.path.lexists(temporary):
+                if os.stat(temporary).st_ino == made:
+                    shutil.rmtree(temporary, ignore_errors=True)
+                else:  # the old one, and nothing that has come into it meanwhile
+                    with suppress(OSError):
+                        _remove_parts(Path(temporary), parts)
+            os.close(lock)
+    except OSError as error:
+        name = error.filename and os.fspath(error.filename)
+        if name and not str(target).startswith(name) and not name.startswith(str(target.with_name(f".{target.name}."))):
+            raise  # of what the block reads
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _put(new: Path, target: Path, aside: Path) -> None:
+    """Give `new` the name of `target`, which `new` then is a name of."""
+    try:
+        os.rename(new, target)  # over nothing, or an empty directory
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    if exchange(new, target):
+        return
+    try:
+        os.rename(target, aside)
+        os.rename(new, target)
+    except BaseException:
+        if not os.path.lexists(target):
+            os.rename(aside, target)
+        raise
+    os.rename(aside, new)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Exchange the names of two files or directories in one step; False where this system has no way to."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    if not rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE):
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(second))
+
+
+def _is_empty(directory: Path) -> bool:
+    return directory.is_dir() and not any(directory.iterdir())
+
+
+def _consists_of(directory: Path, parts: Collection[str]) -> bool:
+    if not parts or directory.is_symlink() or not directory.is_dir():
+        return False
+    found = list(directory.iterdir())
+    return {path.name for path in found} == set(parts) and all(path.is_file() for path in found)
+
+
+def _remove_parts(directory: Path, parts: Collection[str]) -> None:
+    for name in parts:
+        (directory / name).unlink(missing_ok=True)
+    directory.rmdir()
+
+
+@contextmanager
+def blamed(name: str | os.PathLike[str]) -> Iterator[None]:
+    """An OSError that names no file is about this one: a write to a full disk does not say where."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(name)
+        raise
 
 
 @contextmanager

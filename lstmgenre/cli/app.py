@@ -141,8 +141,9 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
     NAME is the command's, unless several runs of a command write to one directory.
     """
     from lstmgenre.expdir import Run
+    from lstmgenre.files import open_own, own_directory
 
-    log = directory / "log"
+    log = own_directory(directory / "log")
     name = name or str(context.info_name)
     command = context.command_path.removeprefix(context.find_root().command_path).strip()
     run = Run.begin(directory, command, sys.argv[1:], context.params)
@@ -150,7 +151,7 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
     path = log / f"{name}.json"
     if not path.exists():  # a run that is refused must not pass for the one that made what is here
         run.write(path)
-    with open(log / f"{name}.log", "a", encoding="utf-8") as stream:
+    with open_own(log / f"{name}.log") as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger("lstmgenre").addHandler(handler)

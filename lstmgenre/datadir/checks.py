@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from lstmgenre.datadir.content import FILES, MAX_OVERSHOOT, DataDir, Problem, maker, some
 from lstmgenre.errors import DataError
+from lstmgenre.files import atomic_output
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +35,10 @@ def fix(data: DataDir) -> DataDir:
 
 
 def mend(path: str | Path) -> None:
-    """Fix a data directory on the disk, say what was wrong and what is dropped, and keep the old files in .backup/.
+    """Fix a data directory on the disk, say what was wrong and what is dropped, and keep the old files in .backup/; in
+    .backup.1/ and so on where that is there.
 
-    Raises DataError if no utterance is in every file.
+    Raises DataError if no utterance is in every file, and where the old files cannot be kept.
     """
     data = DataDir.read(path, strict=False)
     problems = validate(data)
@@ -47,12 +49,27 @@ def mend(path: str | Path) -> None:
     fixed = fix(data)
     if dropped := set(data.utterances) - set(fixed.utterances):
         logger.warning("%s: %d of %d utterances dropped: %s", path, len(dropped), len(data.utterances), some(dropped))
-    backup = data.path / ".backup"
-    backup.mkdir(exist_ok=True)
+    backup = _new_backup(data.path)
     for name in (*FILES, "spk2utt", "genres"):
         if (data.path / name).is_file():
-            shutil.copy2(data.path / name, backup / name)
+            with atomic_output(backup / name, "wb") as stream:
+                stream.write((data.path / name).read_bytes())
+    logger.info("%s: the old files are in %s", path, backup)
     fixed.write()
+
+
+def _new_backup(path: Path) -> Path:
+    """A directory that was not there: what an earlier mending has kept, whole or not, stays as it is."""
+    for number in count():
+        backup = path / (f".backup.{number}" if number else ".backup")
+        try:
+            backup.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise DataError(f"{backup}: cannot be made, so nothing is mended: {error.strerror}") from error
+        return backup
+    raise AssertionError
 
 
 def _check_presence(data: DataDir) -> Iterator[Problem]:

@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from lstmgenre.errors import DataError, LstmGenreError
+from lstmgenre.files import open_own, own_directory
 from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import KILLED, Engine, Job, Lost, Submit
-from lstmgenre.tables.opening import NO_PIPES
+from lstmgenre.tables.opening import forbids_pipes, pipes_forbidden
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def run(
     """
     if jobs == 1 and engine is loky.processes:
         engine = this_process
-    task = partial(_run_shard, function, os.getcwd(), os.environ.get(NO_PIPES, ""))
+    task = partial(_run_shard, function, os.getcwd(), forbids_pipes())
     folder, name = os.path.split(log)
     logs = [os.path.join(folder, name.replace("JOB", str(k + 1))) for k in range(len(shards))]
     results: dict[int, Result] = {}
@@ -119,15 +120,16 @@ def _tail(log: str) -> str:
 
 
 def _run_shard(
-    function: Callable[[Shard], Result], directory: str, no_pipes: str, shard: Shard, log: str
+    function: Callable[[Shard], Result], directory: str, no_pipes: bool, shard: Shard, log: str
 ) -> Result | LstmGenreError | _Failure:
-    # Workers on other machines know neither where relative paths start nor that commands in tables are forbidden.
+    # Workers on other machines know neither where relative paths start nor that commands in tables are forbidden; one
+    # that is told so by its own environment holds to that whatever we say.
     os.chdir(directory)
-    os.environ[NO_PIPES] = no_pipes
     logging.raiseExceptions = False  # a log on a full disk is no matter for tracebacks; the archive there will be
     try:
         # One thread each: workers that thread their FFTs and GEMMs fight for the same cores.
-        with shard_log(Path(log), f"{function.__module__}.{function.__qualname__}"), threadpool_limits(1):
+        title = f"{function.__module__}.{function.__qualname__}"
+        with pipes_forbidden(no_pipes), shard_log(Path(log), title), threadpool_limits(1):
             return function(shard)
     except LstmGenreError as error:
         return type(error)(f"{error} (log: {log})")
@@ -138,12 +140,11 @@ def _run_shard(
 @contextmanager
 def shard_log(path: Path, title: str) -> Iterator[None]:
     """Send what the block logs to `path`, between the head and tail lines of a run.pl log."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_directory(path.parent)
     started = time.time()
     root = logging.getLogger("lstmgenre")
     thread = threading.get_ident()
-    path.unlink(missing_ok=True)  # an earlier attempt that still writes has a file of its own then
-    with path.open("w", encoding="utf-8") as stream:
+    with open_own(path, "w") as stream:  # an earlier attempt that still writes has a file of its own then
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(levelname)s (%(name)s) %(message)s"))
         handler.addFilter(lambda record: record.thread == thread)  # a dask worker may run two shards side by side

@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lstmgenre.errors import DataError
+from lstmgenre.files import own_directory
 from lstmgenre.parallel.engine import KILLED, Job, Lost, Submit, end_with, without_interrupts
 
 _LOCAL_MINUTES = 24 * 60  # a job of submitit's local cluster may take
@@ -27,14 +29,20 @@ _RESULT_SECONDS = 10  # a result may take from one machine's file system to anot
 def jobs(directory: Path, cluster: str = "slurm") -> Iterator[Submit]:
     """Jobs of Slurm, which takes partition, memory, time and the like from SBATCH_* in the environment.
 
-    submitit's `local` cluster, processes of this machine, is for trying it out.
+    submitit's `local` cluster, processes of this machine, is for trying it out. Jobs and results are pickles, which run
+    code: they lie in a directory that is made for them in `directory`, in which nobody else can write.
     """
     try:
         import submitit
-
-        executor = submitit.AutoExecutor(directory / "slurm", cluster=cluster)
     except ImportError as error:
         raise DataError("the backend slurm needs the package submitit: pip install 'lstmgenre[slurm]'") from error
+    with TemporaryDirectory(dir=own_directory(directory), prefix="slurm.", ignore_cleanup_errors=True) as private:
+        yield from _jobs(submitit, Path(private), cluster)
+
+
+def _jobs(submitit: Any, directory: Path, cluster: str) -> Iterator[Submit]:
+    try:
+        executor = submitit.AutoExecutor(directory, cluster=cluster)
     except (RuntimeError, ValueError) as error:
         raise DataError(f"no Slurm here: {error}") from error
     # Of Slurm no time is asked: a job that wants more than its partition allows waits for ever.

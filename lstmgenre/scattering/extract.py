@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from lstmgenre import audio, files, tables
 from lstmgenre.datadir import DataDir
@@ -85,10 +85,7 @@ def _extract(
     if before and before[1] == made_from and _is_whole(DataDir.read(data.path)):
         return Extraction(len(sources), {})
 
-    # From here on archives are replaced, and an old feats.scp would point into them.
-    (data.path / "feats.scp").unlink(missing_ok=True)
     shards = _divide(sources, archives.absolute(), config, compress, jobs)
-    _remove_others(archives, shards)
     for shard in shards:
         if not is_begun(shard):
             begin(shard, [])
@@ -104,6 +101,8 @@ def _extract(
             f"mend or remove what is named above (log: {data.path}/log)"
         )
     entries = [(shard, entry) for shard in shards for entry in read_journal(shard)]
+    (data.path / "feats.scp").unlink(missing_ok=True)
+    _remove_others(archives, shards)
     with files.atomic_output(archives / PATHS_NAME) as stream:
         stream.write(format_paths(ScatteringFeatures(config).paths))
     scat_json.write(archives, config, made_from)
@@ -121,7 +120,7 @@ def _divide(
     sources: tuple[Source, ...], archives: Path, config: FeatureConfig, compress: bool, jobs: int
 ) -> list[Shard]:
     """The shards of a run that was begun, if one of them has something to go on with; else one for each job."""
-    for count in (begun(archives), jobs):
+    for count in (*sorted(begun(archives)), jobs):
         shards = [
             Shard(archives / f"scat.{k + 1}.ark", sources[k::count], config, compress, count)
             for k in range(min(count, len(sources)))
@@ -166,15 +165,15 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
         raise DataError(
             f"{shard.journal}: no command that runs wants this archive: another run has made it, or made others instead"
         )
-    if shard.archive.exists() and not shard.part.exists():
-        os.replace(shard.archive, shard.part)  # whole, but some of its utterances had failed
+    if shard.archive.exists() and not shard.part.exists() and read_journal(shard):
+        _rename(shard.archive, shard.part, shard)  # whole, but some of its utterances had failed
     size = shard.part.stat().st_size if shard.part.exists() else 0
     entries = [entry for entry in read_journal(shard) if entry.end <= size]
     finished = {entry.utterance for entry in entries}
     failed: dict[str, str] = {}
     logger.info("%d of %d utterances are done already", len(finished), len(shard.sources))
     begin(shard, entries)  # less a last line that a kill cut short
-    with open(shard.part, "ab") as archive, open(shard.journal, "a", encoding="utf-8") as journal:
+    with files.open_own(shard.part, "ab") as archive, files.open_own(shard.journal) as journal:
         archive.truncate(entries[-1].end if entries else 0)
         archive.seek(0, os.SEEK_END)
         for source in shard.sources:
@@ -192,14 +191,21 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
             journal.write(json.dumps(vars(entry)) + "\n")
             journal.flush()
             logger.info("%s: %d frames", entry.utterance, entry.frames)
-    os.replace(shard.part, shard.archive)
+    _rename(shard.part, shard.archive, shard)
     return failed
+
+
+def _rename(old: Path, new: Path, shard: Shard) -> None:
+    """The first archive that is replaced ends an older feats.scp, which would point into it: not sooner, lest a cluster
+    that does not answer cost the features that are there."""
+    shard.listed.unlink(missing_ok=True)
+    os.replace(old, new)
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Wait for whoever is at the same shard: a worker that a cluster took for lost, or that outlived its command."""
-    with open(path, "w", encoding="utf-8") as stream:
+    with files.open_own(path) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -208,7 +214,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _write(archive: BinaryIO, source: Source, shard: Shard, transform: ScatteringFeatures) -> Entry:
+def _write(archive: IO[bytes], source: Source, shard: Shard, transform: ScatteringFeatures) -> Entry:
     samples = audio.open_track(
         source.rxfilename,
         sample_rate=shard.config.sample_rate,

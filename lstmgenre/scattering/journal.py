@@ -55,6 +55,11 @@ class Shard:
     def lock(self) -> Path:
         return self.archive.with_suffix(".lock")
 
+    @property
+    def listed(self) -> Path:
+        """The list that is made of all archives, DATA/feats.scp."""
+        return self.archive.parent.parent / "feats.scp"
+
     @functools.cached_property
     def made_from(self) -> str:
         """Without the states of the recordings: one that was mended must not cost all others."""
@@ -111,10 +116,10 @@ def read_journal(shard: Shard) -> list[Entry]:
         return []
 
 
-def begun(archives: Path) -> int:
-    """How many shards the run had of which there are journals; 0 where there are none."""
+def begun(archives: Path) -> set[int]:
+    """How many shards the runs had of which there are journals."""
     counts = (_head(journal).get("shards") for journal in archives.glob("scat.*.journal"))
-    return next((count for count in counts if isinstance(count, int)), 0)
+    return {count for count in counts if isinstance(count, int)}
 
 
 def count_done(archives: Path) -> int:

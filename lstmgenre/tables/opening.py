@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -24,6 +25,34 @@ NO_PIPES = "LSTMGENRE_NO_PIPES"
 
 # bash's status for a command inside a pipeline that stopped because the next one, `head` say, had enough.
 _SIGPIPE_STATUS = 128 + signal.SIGPIPE
+
+
+_lock = threading.Lock()  # of the environment, which all threads share
+_forbidding: list[str | None] = []  # for each block that forbids commands, what stood there before
+
+
+def forbids_pipes() -> bool:
+    return os.environ.get(NO_PIPES, "0") not in ("", "0")
+
+
+@contextmanager
+def pipes_forbidden(wanted: bool) -> Iterator[None]:
+    """No command runs in the block if that is wanted; where it was forbidden before, it stays so."""
+    if not wanted:
+        yield
+        return
+    with _lock:
+        _forbidding.append(os.environ.get(NO_PIPES))
+        os.environ[NO_PIPES] = "1"
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _forbidding.pop()  # the first comes out with the last block that ends
+            if before is None:
+                del os.environ[NO_PIPES]
+            else:
+                os.environ[NO_PIPES] = before
 
 
 def is_pipe(filename: str) -> bool:
@@ -156,7 +185,7 @@ def _watched(command: str, name: str, **ends: int) -> Iterator[subprocess.Popen[
 @contextmanager
 def _running(command: str, **ends: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Start `command`, and stop what is left of it after the block."""
-    if os.environ.get(NO_PIPES, "0") not in ("", "0"):
+    if forbids_pipes():
         raise DataError(f"'{command}': commands are forbidden here (--no-pipes or {NO_PIPES}=1); use a plain file")
     if not command:
         raise UsageError("'|': a bar without a command")

@@ -1,0 +1,300 @@
+"""Directories of strangers: nothing is written through a link in them, nothing that was there is lost."""
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from lstmgenre import files
+from lstmgenre.datadir import DataDir, checks, mend
+from lstmgenre.errors import DataError
+from lstmgenre.files import open_own, own_directory
+from lstmgenre.parallel import dask, run, slurm
+from lstmgenre.scattering import extract, scat_json
+from lstmgenre.tables import NO_PIPES
+from lstmgenre.tables.opening import forbids_pipes, pipes_forbidden
+from tests import shards
+from tests.test_cli import run as invoke
+from tests.test_extract import SMALL, data, features_of  # noqa: F401 (a fixture)
+
+TREASURE = "not yours\n"
+
+
+@pytest.fixture
+def treasure(tmp_path):
+    """A file of somebody's, and one in a directory of his."""
+    (tmp_path / "his").mkdir()
+    for path in (tmp_path / "treasure", tmp_path / "his/treasure"):
+        path.write_text(TREASURE)
+    yield tmp_path / "treasure"
+    assert (tmp_path / "treasure").read_text() == TREASURE
+    assert [path.name for path in (tmp_path / "his").iterdir()] == ["treasure"]
+    assert (tmp_path / "his/treasure").read_text() == TREASURE
+
+
+def plant(link, target):
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def pipe(path, _):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+
+
+def extract_scat(data, *options):  # noqa: F811
+    scat_json.write(data.path.parent / "bank", SMALL)
+    return invoke("extract-scat", data.path, "--bank", data.path.parent / "bank/scat.json", *options)
+
+
+# What a link of each name does to a command that writes there.
+OF_EXTRACTION = ["log/extract-scat.log", "log", "data/scat.1.lock", "data/scat.1.ark.part"]
+REPLACED = [
+    *("log/extract-scat.json", "log/extract_scat.1.log", "data/scat.1.journal", "data/scat.1.ark", "data/scat.json"),
+    *("data/scat_paths.txt", "feats.scp", "utt2dur", "utt2num_frames"),
+]
+
+
+@pytest.mark.parametrize("put", [plant, pipe], ids=["link", "named pipe"])
+@pytest.mark.parametrize("name", OF_EXTRACTION)
+def test_what_would_be_written_through_is_refused(data, treasure, name, put):  # noqa: F811
+    put(data.path / name, treasure.parent / "his" if name == "log" else treasure)
+    refused = extract_scat(data)
+    assert isinstance(refused.exception, DataError), refused.stderr
+    assert name in str(refused.exception)
+    assert not (data.path / "feats.scp").exists()
+
+
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_file_takes_the_place_of_a_link(data, treasure, dangling):  # noqa: F811
+    files_of_text = {"utt2dur", "utt2num_frames", "feats.scp", "data/scat.json"}  # which are read, too
+    target = treasure.with_name("nowhere") if dangling else treasure
+    for name in REPLACED:
+        if dangling or name not in files_of_text:
+            plant(data.path / name, target)
+    done = extract_scat(data)
+    assert done.exit_code == 0, done.exception
+    assert not any((data.path / name).is_symlink() for name in REPLACED)
+    assert not treasure.with_name("nowhere").exists()
+    assert sorted(features_of(data)) == data.utterances
+
+
+def test_data_may_lie_on_another_disk(data, tmp_path):  # noqa: F811
+    (tmp_path / "disk").mkdir()
+    (data.path / "data").symlink_to(tmp_path / "disk")
+    (tmp_path / "there").symlink_to(data.path)
+    extract.extract(DataDir.read(tmp_path / "there"), SMALL)
+    assert (tmp_path / "disk/scat.1.ark").is_file()
+    assert sorted(features_of(data)) == data.utterances
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "hard link", "pipe", "directory"])
+@pytest.mark.parametrize("mode", ["a", "ab", "w", "wb"])
+def test_a_file_of_ours_is_opened_through_nothing(tmp_path, treasure, kind, mode):
+    path = tmp_path / "x.log"
+    if kind == "hard link" and "a" in mode:
+        return  # nothing tells it from a file of ours
+    {
+        "link": lambda: path.symlink_to(treasure),
+        "link to nothing": lambda: path.symlink_to(tmp_path / "nothing"),
+        "hard link": lambda: path.hardlink_to(treasure),
+        "pipe": lambda: os.mkfifo(path),
+        "directory": path.mkdir,
+    }[kind]()
+    if "a" in mode or kind == "directory":
+        with pytest.raises(DataError, match=r"x\.log"):
+            open_own(path, mode)
+    else:
+        with open_own(path, mode) as stream:
+            stream.write(b"ours" if "b" in mode else "ours")
+        assert path.read_text() == "ours"
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_pipe_that_is_read_is_no_log(tmp_path):
+    os.mkfifo(tmp_path / "x.log")
+    reader = os.open(tmp_path / "x.log", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(DataError, match="no regular file"):
+        open_own(tmp_path / "x.log")
+    os.close(reader)
+
+
+def test_a_file_of_ours_is_written_on(tmp_path):
+    for text in ("one\n", "two\n"):
+        with open_own(tmp_path / "x.log") as stream:
+            stream.write(text)
+    assert (tmp_path / "x.log").read_text() == "one\ntwo\n"
+    with open_own(tmp_path / "x.log", "w") as stream:
+        stream.write("three\n")
+    assert (tmp_path / "x.log").read_text() == "three\n"
+    assert stat.S_IMODE((tmp_path / "x.log").stat().st_mode) == 0o666 & ~files._umask()
+
+
+def test_a_directory_of_ours_is_no_link(tmp_path, treasure):
+    (tmp_path / "log").symlink_to(tmp_path / "his")
+    with pytest.raises(DataError, match="a link"):
+        own_directory(tmp_path / "log")
+    with pytest.raises(DataError, match="treasure"):
+        own_directory(treasure)
+    assert own_directory(tmp_path / "a/log").is_dir()
+
+
+def test_temporary_files_that_a_stranger_has_planted_are_left_alone(tmp_path, treasure):
+    (tmp_path / ".x.1.tmp").symlink_to(treasure)
+    (tmp_path / ".x.2.tmp").symlink_to(tmp_path / "his")
+    os.mkfifo(tmp_path / ".x.3.tmp")
+    with files.atomic_output(tmp_path / "x") as stream:
+        stream.write("whole")
+    assert (tmp_path / "x").read_text() == "whole"
+
+
+# Mending --------------------------------------------------------------------------------------------------------------
+
+
+def damage(path):
+    (path / "utt2genre").write_text("".join(reversed((path / "utt2genre").read_text().splitlines(keepends=True))))
+    return (path / "utt2genre").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_mending_writes_through_no_link(data, tmp_path, treasure, kind):  # noqa: F811
+    if kind == "file":
+        plant(data.path / ".backup/utt2genre", treasure)
+    else:
+        plant(data.path / ".backup", tmp_path / "his")
+    broken = damage(data.path)
+    mend(data.path)
+    assert (data.path / ".backup.1/utt2genre").read_bytes() == broken
+    assert (data.path / "utt2genre").read_bytes() == bytes(b"".join(sorted(broken.splitlines(keepends=True))))
+
+
+def test_what_was_kept_stays_however_often_it_is_mended(data):  # noqa: F811
+    kept = []
+    for _ in range(3):
+        kept.append(damage(data.path))
+        (data.path / "utt2genre").write_bytes(kept[-1] + b"z-1 tone\n")
+        mend(data.path)
+        mend(data.path)  # which finds nothing
+    backups = [data.path / name for name in (".backup", ".backup.1", ".backup.2")]
+    assert [(path / "utt2genre").read_bytes() for path in backups] == [each + b"z-1 tone\n" for each in kept]
+    assert not (data.path / ".backup.3").exists()
+
+
+@pytest.mark.parametrize("after", range(1, 12))
+def test_mending_that_is_killed_keeps_the_old_files(data, after):  # noqa: F811
+    old = {path.name: path.read_bytes() for path in data.path.iterdir() if path.is_file()}
+    old["utt2genre"] = damage(data.path)
+    renames = [0]
+
+    def killed_at(*arguments):
+        renames[0] += 1
+        if renames[0] == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.rename(*arguments)
+
+    if not (child := os.fork()):
+        os.replace = killed_at
+        mend(data.path)
+        os._exit(0)
+    os.waitpid(child, 0)
+    mend(data.path)
+    kept = {}
+    for backup in sorted(data.path.glob(".backup*")):
+        for path in backup.glob("[!.]*"):
+            kept.setdefault(path.name, path.read_bytes())
+    assert kept == old
+    assert checks.validate(DataDir.read(data.path)) == []
+
+
+# Nothing is lost before the new work can start ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def extracted(data):  # noqa: F811
+    """Features of `data`, of which the audio then changes so that they have to be made again."""
+    assert extract_scat(data, "--nj", "2").exit_code == 0
+    os.utime(data.wav_scp["a1-t4"], (1, 1))
+    return {path: path.read_bytes() for path in data.path.rglob("*") if path.is_file() and path.parent.name != "log"}
+
+
+SBATCH = "#!/bin/sh\necho 'sbatch: error: invalid partition' >&2; exit 1\n"
+
+
+@pytest.mark.parametrize("backend", ["--backend dask --scheduler tcp://127.0.0.1:1", "--backend slurm", "refused"])
+def test_a_cluster_that_takes_no_job_costs_nothing(data, extracted, backend, monkeypatch, tmp_path):  # noqa: F811
+    monkeypatch.setattr(dask, "_ANSWER_SECONDS", 0.1)
+    (tmp_path / "bin").mkdir()
+    if backend == "refused":
+        for name in ("sbatch", "srun", "squeue", "sacct"):
+            (tmp_path / "bin" / name).write_text(SBATCH)
+            (tmp_path / "bin" / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+        backend = "--backend slurm"
+    else:
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # this machine may have a Slurm
+    refused = extract_scat(data, *backend.split(), "--nj", "1")
+    assert isinstance(refused.exception, DataError), refused.exception
+    for path, content in extracted.items():
+        assert path.read_bytes() == content
+    assert not list((data.path / "log").glob("slurm*"))
+    assert extract_scat(data, "--nj", "1").exit_code == 0
+    assert [path.name for path in (data.path / "data").glob("*.ark")] == ["scat.1.ark"]
+    assert sorted(features_of(data)) == data.utterances
+
+
+def test_the_first_new_archive_ends_the_old_list(data, extracted, tmp_path):  # noqa: F811
+    for name in data.utterances:
+        Path(data.wav_scp[name]).write_bytes(b"not audio")
+    assert isinstance(extract_scat(data).exception, DataError)
+    assert not (data.path / "feats.scp").exists()
+
+
+# Slurm ----------------------------------------------------------------------------------------------------------------
+
+
+def test_results_of_slurm_come_from_a_private_directory_that_goes_at_the_end(tmp_path, treasure):
+    log = tmp_path / "log"
+    (log / "slurm").mkdir(parents=True)
+    (log / "slurm/1_0_result.pkl").write_bytes(b"planted")
+    with slurm.jobs(log, "local") as submit:
+        (private,) = [path for path in log.iterdir() if path.name != "slurm"]
+        assert stat.S_IMODE(private.stat().st_mode) == 0o700
+        job = submit(os.getppid)
+        assert job.paths.folder == private
+        assert job.result() > 0
+    assert [path.name for path in log.iterdir()] == ["slurm"]
+    (tmp_path / "link").symlink_to(tmp_path / "his")
+    with pytest.raises(DataError, match="a link"), slurm.jobs(tmp_path / "link", "local"):
+        pass
+
+
+# --no-pipes -----------------------------------------------------------------------------------------------------------
+
+
+def seen(no_pipes, tmp_path):
+    return run._run_shard(shards.where, str(tmp_path), no_pipes, 1, str(tmp_path / "log/1.log"))[1]
+
+
+@pytest.mark.parametrize(
+    ("client", "worker", "holds"), [(True, "", "1"), (True, "1", "1"), (False, "1", "1"), (False, "", "")]
+)
+def test_the_stricter_of_client_and_worker_forbids_commands(tmp_path, monkeypatch, client, worker, holds):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(NO_PIPES, worker)
+    assert seen(client, tmp_path) == holds
+    assert os.environ[NO_PIPES] == worker  # for the next client
+
+
+def test_shards_side_by_side_do_not_lift_what_forbids_commands_to_another(monkeypatch):
+    monkeypatch.delenv(NO_PIPES, raising=False)
+    first, second = pipes_forbidden(True), pipes_forbidden(True)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert forbids_pipes()
+    second.__exit__(None, None, None)
+    assert not forbids_pipes()
+    assert NO_PIPES not in os.environ
