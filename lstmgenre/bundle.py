@@ -16,9 +16,8 @@ network. JSON, nnet1 and lines of text: nothing in it can run code.
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -31,7 +30,7 @@ from lstmgenre import audio, svm
 from lstmgenre.corpora import rxfilename
 from lstmgenre.errors import DataError, ModelError
 from lstmgenre.expdir import ExpDir, History
-from lstmgenre.files import read_json, write_json
+from lstmgenre.files import atomic_directory, read_json
 from lstmgenre.model_card import model_card
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scattering import scat_json
@@ -197,28 +196,29 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
     returns that experiment.
 
     The held-out loss is of tracks that were kept from training, so that test scores have no part in the choice. `out`
-    appears whole or not at all, and takes the place of an older bundle. Raises as Bundle.load, and DataError where
-    `out` is something else.
+    appears whole or not at all, and takes the place of an older bundle in one step. Raises as Bundle.load, and
+    DataError where `out` is something else, or holds something else.
     """
     best = min(experiments, key=lambda experiment: History.read(experiment).held_out_loss)
     svm_dir = None if name == VOTE else best / name
     system = Bundle.of(best, svm_dir)
     card = model_card(system, best, name, experiments)
-    if out.exists() and not any((out / file).is_file() for file in (_SYSTEM, svm.NAME)):
-        raise DataError(f"{out}: is there and no bundle: remove it or name another directory")
     files = ExpDir(best)
     sources = [best / scat_json.NAME]
     sources += [files.feature_transform, files.nnet, files.training, files.genres_file] if system.forward else []
     sources += [svm_dir / svm.NAME] if svm_dir else []
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        new, old = Path(temporary, "new"), Path(temporary, "old")
-        new.mkdir()
+    with atomic_directory(out, _kinds(), "is there and no bundle: remove it or name another directory") as new:
         for source in sources:
-            shutil.copy2(source, new / source.name)
-        write_json(new / _SYSTEM, {"system": name})
+            (new / source.name).write_bytes(source.read_bytes())
+        (new / _SYSTEM).write_text(json.dumps({"system": name}) + "\n", encoding="utf-8")
         (new / _CARD).write_text(card, encoding="utf-8")
-        if out.exists():
-            out.rename(old)
-        new.rename(out)
     return best
+
+
+def _kinds() -> list[set[str]]:
+    """The names of the files of each kind of bundle, the last without the name of its system: as it was at first."""
+    files = ExpDir(Path())
+    common = {_CARD, _SYSTEM, scat_json.NAME}
+    network = {path.name for path in (files.feature_transform, files.nnet, files.training, files.genres_file)}
+    whole = common | network | {svm.NAME}
+    return [whole, whole - {svm.NAME}, whole - network, whole - {_SYSTEM}]

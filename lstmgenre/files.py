@@ -137,12 +137,14 @@ def own_directory(path: Path) -> Path:
 
 
 @contextmanager
-def atomic_directory(path: Path, parts: Collection[str] = (), taken: str = "is there already") -> Iterator[Path]:
+def atomic_directory(
+    path: Path, kinds: Collection[Collection[str]] = (), taken: str = "is there already"
+) -> Iterator[Path]:
     """A new directory for the block to fill, which gets the name `path` in one step if the block ends well.
 
-    What has that name may be an empty directory, or one of regular files that are called as `parts` says: all of these
-    and nothing else. It is replaced; after an error or a kill it is what is there. Where a file system cannot exchange
-    two directories, a kill can leave it as .NAME.old, and the next call brings it back.
+    What has that name may be an empty directory, or one of files that are called as one of the `kinds` says: all of
+    these and nothing else. It is replaced; after an error or a kill it is what is there. Where a file system cannot
+    exchange two directories, a kill can leave it as .NAME.old, and the next call brings it back.
 
     Raises DataError where something else has that name, which is `taken`, and where the directory cannot be written.
     """
@@ -150,14 +152,14 @@ def atomic_directory(path: Path, parts: Collection[str] = (), taken: str = "is t
     aside = target.with_name(f".{target.name}.old")
 
     def check() -> None:
-        if os.path.lexists(target) and not _is_empty(target) and not _consists_of(target, parts):
+        if os.path.lexists(target) and not _is_empty(target) and not _is_one_of(target, kinds):
             raise DataError(f"{path}: {taken}")
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if _consists_of(aside, parts):
+        if _is_one_of(aside, kinds):
             if os.path.lexists(target):
-                _remove_parts(aside, parts)
+                _remove_files(aside, kinds)
             else:
                 os.rename(aside, target)
         check()
@@ -175,7 +177,7 @@ def atomic_directory(path: Path, parts: Collection[str] = (), taken: str = "is t
                     shutil.rmtree(temporary, ignore_errors=True)
                 else:  # the old one, and nothing that has come into it meanwhile
                     with suppress(OSError):
-                        _remove_parts(Path(temporary), parts)
+                        _remove_files(Path(temporary), kinds)
             os.close(lock)
     except OSError as error:
         name = error.filename and os.fspath(error.filename)
@@ -222,15 +224,15 @@ def _is_empty(directory: Path) -> bool:
     return directory.is_dir() and not any(directory.iterdir())
 
 
-def _consists_of(directory: Path, parts: Collection[str]) -> bool:
-    if not parts or directory.is_symlink() or not directory.is_dir():
+def _is_one_of(directory: Path, kinds: Collection[Collection[str]]) -> bool:
+    if directory.is_symlink() or not directory.is_dir():
         return False
-    found = list(directory.iterdir())
-    return {path.name for path in found} == set(parts) and all(path.is_file() for path in found)
+    found = {path.name: path.is_file() for path in directory.iterdir()}
+    return all(found.values()) and any(found.keys() == set(names) for names in kinds)
 
 
-def _remove_parts(directory: Path, parts: Collection[str]) -> None:
-    for name in parts:
+def _remove_files(directory: Path, kinds: Collection[Collection[str]]) -> None:
+    for name in {name for names in kinds for name in names}:
         (directory / name).unlink(missing_ok=True)
     directory.rmdir()
 

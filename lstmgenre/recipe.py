@@ -5,13 +5,12 @@ They are the directory recipes/ of the project; lstmgenre/recipes is a link to i
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from importlib import resources
 from pathlib import Path
 
 from lstmgenre.errors import DataError, UsageError
+from lstmgenre.files import atomic_directory
 
 _OF_RUNS = "data", "exp"  # what run.sh makes beside itself
 
@@ -29,18 +28,11 @@ def lay_out(name: str, directory: Path) -> None:
     """
     if name not in names():
         raise UsageError(f"{name}: no such recipe: there is {', '.join(names())}")
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=directory.parent, prefix=f".{directory.name}.", suffix=".tmp"
-        ) as temporary:
-            copy = Path(temporary, name)
-            shutil.copytree(_root() / name, copy, ignore=shutil.ignore_patterns(*_OF_RUNS))
-            os.rename(copy, directory)  # over nothing, or an empty directory
-    except (OSError, shutil.Error) as error:
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise DataError(f"{directory}: is there already: name a new directory for the recipe") from error
-        raise DataError(f"{directory}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    with atomic_directory(directory, taken="is there already: name a new directory for the recipe") as new:
+        try:
+            shutil.copytree(_root() / name, new, ignore=shutil.ignore_patterns(*_OF_RUNS), dirs_exist_ok=True)
+        except shutil.Error as error:  # of every file in the recipe: (from, to, why)
+            raise DataError(f"{directory}: cannot be written: {error.args[0][0][2]}") from error
 
 
 def _root() -> Path:

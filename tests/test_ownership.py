@@ -1,8 +1,11 @@
 """Directories of strangers: nothing is written through a link in them, nothing that was there is lost."""
 
+import itertools
 import os
+import shutil
 import signal
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from lstmgenre import files
 from lstmgenre.datadir import DataDir, checks, mend
 from lstmgenre.errors import DataError
-from lstmgenre.files import open_own, own_directory
+from lstmgenre.files import atomic_directory, open_own, own_directory
 from lstmgenre.parallel import dask, run, slurm
 from lstmgenre.scattering import extract, scat_json
 from lstmgenre.tables import NO_PIPES
@@ -298,3 +301,123 @@ def test_shards_side_by_side_do_not_lift_what_forbids_commands_to_another(monkey
     second.__exit__(None, None, None)
     assert not forbids_pipes()
     assert NO_PIPES not in os.environ
+
+
+# Directories that appear whole ----------------------------------------------------------------------------------------
+
+KINDS = [{"a", "b"}, {"a"}]
+
+
+def write_directory(path, text, names=("a", "b")):
+    with atomic_directory(path, KINDS, "is something else") as new:
+        for name in names:
+            (new / name).write_text(text)
+
+
+def read_directory(path):
+    return {file.name: file.read_text() for file in path.iterdir()}
+
+
+def killed_at(event, work):
+    """Do the work in a process that is killed at the file event of that number; False if it came to its end before."""
+    if not (child := os.fork()):
+        seen = itertools.count(1)
+
+        def count(name, _):
+            if name.startswith(("open", "os.", "shutil.", "ctypes.")) and next(seen) == event:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        work()
+        os._exit(0)
+    return os.waitpid(child, 0)[1] != 0
+
+
+@pytest.mark.parametrize("exchange", [True, False], ids=["exchanged", "renamed"])
+@pytest.mark.parametrize("before", [None, ("a", "b"), ("a",)])
+def test_a_directory_is_whole_at_whatever_step_its_writer_is_killed(tmp_path, monkeypatch, exchange, before):
+    if not exchange:
+        monkeypatch.setattr(files, "exchange", lambda *_: False)
+    out = tmp_path / "out"
+    old, new = (None if before is None else dict.fromkeys(before, "old")), {"a": "new", "b": "new"}
+    steps = 0
+    for event in itertools.count(1):
+        if before:
+            write_directory(out, "old", before)
+        if not killed_at(event, lambda: write_directory(out, "new")):
+            break
+        steps += 1
+        found = read_directory(out) if out.exists() else None
+        kept = tmp_path / ".out.old"
+        if found is None and before:
+            assert not exchange, f"nothing at step {event}"
+            assert read_directory(kept) == old
+        else:
+            assert found in (old, new), f"at step {event}"
+        with pytest.raises(RuntimeError), atomic_directory(out, KINDS):  # the next run brings it back, and then fails
+            raise RuntimeError
+        assert out.exists() == bool(before or found)
+        assert found is None or read_directory(out) == found
+        write_directory(out, "newer")
+        assert read_directory(out) == {"a": "newer", "b": "newer"}
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+        shutil.rmtree(out)
+    assert steps > 6
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert read_directory(out) == new
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(["b"], ["a", "c"], ["a", "b", "notes"], ["a", ".hidden"], ["a", "b", "log/"], ["a/", "b"]),
+    ],
+    ids=str,
+)
+def test_a_directory_of_something_else_is_refused_and_stays(tmp_path, names):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in names:
+        (out / name).mkdir() if name.endswith("/") else (out / name).write_text("dear")
+    with pytest.raises(DataError, match="out: is something else"):
+        write_directory(out, "new")
+    assert sorted(path.name for path in out.iterdir()) == sorted(name.strip("/") for name in names)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_comes_into_a_directory_while_it_is_written_anew_is_kept(tmp_path):
+    out = tmp_path / "out"
+    write_directory(out, "old")
+    with pytest.raises(DataError, match="something else"), atomic_directory(out, KINDS, "is something else"):
+        (out / "notes").write_text("dear")
+    assert read_directory(out) == {"a": "old", "b": "old", "notes": "dear"}
+    (out / "notes").unlink()
+    with pytest.raises(KeyboardInterrupt), atomic_directory(out, KINDS):
+        raise KeyboardInterrupt
+    assert read_directory(out) == {"a": "old", "b": "old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_directory_is_written_where_a_link_of_its_name_leads_and_in_the_place_of_an_empty_one(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    for text in ("one", "two"):
+        write_directory(tmp_path / "link", text)
+        assert read_directory(tmp_path / "disk") == {"a": text, "b": text}
+    assert (tmp_path / "link").is_symlink()
+    assert stat.S_IMODE((tmp_path / "disk").stat().st_mode) == 0o777 & ~files._umask()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file: is something else"):
+        write_directory(tmp_path / "file", "x")
+    with pytest.raises(DataError, match="below: cannot be written"):
+        write_directory(tmp_path / "file/below", "x")
+
+
+def test_an_error_is_blamed_on_the_file_that_it_is_about(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"), atomic_directory(tmp_path / "out"):
+        (tmp_path / "nowhere").read_text()
+    with pytest.raises(DataError, match="out: cannot be written"), atomic_directory(tmp_path / "out") as new:
+        (new / "no/where").write_text("")
+    with pytest.raises(DataError, match="out: cannot be written: No space"), atomic_directory(tmp_path / "out"):
+        Path("/dev/full").write_text("x")
+    assert list(tmp_path.iterdir()) == []
