@@ -9,20 +9,29 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lstmgenre import files
+from lstmgenre.cli.app import app
 from lstmgenre.datadir import DataDir, checks, mend
 from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_directory, open_own, own_directory
 from lstmgenre.parallel import dask, run, slurm
 from lstmgenre.scattering import extract, scat_json
-from lstmgenre.tables import NO_PIPES
+from lstmgenre.tables import NO_PIPES, read_table
 from lstmgenre.tables.opening import forbids_pipes, pipes_forbidden
 from tests import shards
-from tests.test_cli import run as invoke
-from tests.test_extract import SMALL, data, features_of  # noqa: F401 (a fixture)
+from tests.banks import SMALL
 
 TREASURE = "not yours\n"
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def features_of(data):
+    return dict(read_table(f"scp:{data.path}/feats.scp"))
 
 
 @pytest.fixture
@@ -48,7 +57,7 @@ def pipe(path, _):
     os.mkfifo(path)
 
 
-def extract_scat(data, *options):  # noqa: F811
+def extract_scat(data, *options):
     scat_json.write(data.path.parent / "bank", SMALL)
     return invoke("extract-scat", data.path, "--bank", data.path.parent / "bank/scat.json", *options)
 
@@ -63,7 +72,7 @@ REPLACED = [
 
 @pytest.mark.parametrize("put", [plant, pipe], ids=["link", "named pipe"])
 @pytest.mark.parametrize("name", OF_EXTRACTION)
-def test_what_would_be_written_through_is_refused(data, treasure, name, put):  # noqa: F811
+def test_what_would_be_written_through_is_refused(data, treasure, name, put):
     put(data.path / name, treasure.parent / "his" if name == "log" else treasure)
     refused = extract_scat(data)
     assert isinstance(refused.exception, DataError), refused.stderr
@@ -72,7 +81,7 @@ def test_what_would_be_written_through_is_refused(data, treasure, name, put):  #
 
 
 @pytest.mark.parametrize("dangling", [False, True])
-def test_a_file_takes_the_place_of_a_link(data, treasure, dangling):  # noqa: F811
+def test_a_file_takes_the_place_of_a_link(data, treasure, dangling):
     files_of_text = {"utt2dur", "utt2num_frames", "feats.scp", "data/scat.json"}  # which are read, too
     target = treasure.with_name("nowhere") if dangling else treasure
     for name in REPLACED:
@@ -85,7 +94,7 @@ def test_a_file_takes_the_place_of_a_link(data, treasure, dangling):  # noqa: F8
     assert sorted(features_of(data)) == data.utterances
 
 
-def test_data_may_lie_on_another_disk(data, tmp_path):  # noqa: F811
+def test_data_may_lie_on_another_disk(data, tmp_path):
     (tmp_path / "disk").mkdir()
     (data.path / "data").symlink_to(tmp_path / "disk")
     (tmp_path / "there").symlink_to(data.path)
@@ -163,7 +172,7 @@ def damage(path):
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])
-def test_mending_writes_through_no_link(data, tmp_path, treasure, kind):  # noqa: F811
+def test_mending_writes_through_no_link(data, tmp_path, treasure, kind):
     if kind == "file":
         plant(data.path / ".backup/utt2genre", treasure)
     else:
@@ -174,7 +183,7 @@ def test_mending_writes_through_no_link(data, tmp_path, treasure, kind):  # noqa
     assert (data.path / "utt2genre").read_bytes() == bytes(b"".join(sorted(broken.splitlines(keepends=True))))
 
 
-def test_what_was_kept_stays_however_often_it_is_mended(data):  # noqa: F811
+def test_what_was_kept_stays_however_often_it_is_mended(data):
     kept = []
     for _ in range(3):
         kept.append(damage(data.path))
@@ -187,7 +196,7 @@ def test_what_was_kept_stays_however_often_it_is_mended(data):  # noqa: F811
 
 
 @pytest.mark.parametrize("after", range(1, 12))
-def test_mending_that_is_killed_keeps_the_old_files(data, after):  # noqa: F811
+def test_mending_that_is_killed_keeps_the_old_files(data, after):
     old = {path.name: path.read_bytes() for path in data.path.iterdir() if path.is_file()}
     old["utt2genre"] = damage(data.path)
     renames = [0]
@@ -216,7 +225,7 @@ def test_mending_that_is_killed_keeps_the_old_files(data, after):  # noqa: F811
 
 
 @pytest.fixture
-def extracted(data):  # noqa: F811
+def extracted(data):
     """Features of `data`, of which the audio then changes so that they have to be made again."""
     assert extract_scat(data, "--nj", "2").exit_code == 0
     os.utime(data.wav_scp["a1-t4"], (1, 1))
@@ -227,7 +236,7 @@ SBATCH = "#!/bin/sh\necho 'sbatch: error: invalid partition' >&2; exit 1\n"
 
 
 @pytest.mark.parametrize("backend", ["--backend dask --scheduler tcp://127.0.0.1:1", "--backend slurm", "refused"])
-def test_a_cluster_that_takes_no_job_costs_nothing(data, extracted, backend, monkeypatch, tmp_path):  # noqa: F811
+def test_a_cluster_that_takes_no_job_costs_nothing(data, extracted, backend, monkeypatch, tmp_path):
     monkeypatch.setattr(dask, "_ANSWER_SECONDS", 0.1)
     (tmp_path / "bin").mkdir()
     if backend == "refused":
@@ -248,7 +257,7 @@ def test_a_cluster_that_takes_no_job_costs_nothing(data, extracted, backend, mon
     assert sorted(features_of(data)) == data.utterances
 
 
-def test_the_first_new_archive_ends_the_old_list(data, extracted, tmp_path):  # noqa: F811
+def test_the_first_new_archive_ends_the_old_list(data, extracted, tmp_path):
     for name in data.utterances:
         Path(data.wav_scp[name]).write_bytes(b"not audio")
     assert isinstance(extract_scat(data).exception, DataError)
