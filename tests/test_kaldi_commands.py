@@ -8,6 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from lstmgenre.cli import app
+from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, LstmGenreError, ModelError
 from lstmgenre.nnet1 import init
 from lstmgenre.tables import TableWriter, read_table
@@ -117,3 +118,38 @@ def test_features_that_do_not_fit_are_told_with_table_and_utterance(run, model, 
     with pytest.raises(ModelError, match=r"scp:wide\.scp: song-[12]: the net takes 7 inputs, the features have 9"):
         run(f"forward final.nnet scp:wide.scp ark:o --nj {jobs}")
     assert not (tmp_path / "o").exists()
+
+
+@pytest.fixture
+def data(tmp_path):
+    """data/train of four artists with five tracks each, and a segment vector of every track."""
+    genres = {f"a{k}-t{t}": f"genre{k % 2}" for k in range(4) for t in range(5)}
+    DataDir(tmp_path / "data" / "train", utt2spk={name: name[:2] for name in genres}, utt2genre=genres).write()
+    with TableWriter(f"ark:{tmp_path}/seg.ark", "vector") as table:
+        for name, genre in genres.items():
+            table.write(name, np.array([int(genre[-1]), int(name[-1])], np.float32))
+    return tmp_path / "data" / "train"
+
+
+def test_a_subset_is_written_with_its_artists(run, data):
+    run("subset-data data/train data/part --genre genre1 --per-genre 3")
+    part = DataDir.read(data.parent / "part")
+    assert part.utterances == ["a1-t0", "a1-t3", "a3-t1"]
+    assert part.damage == []  # spk2utt agrees
+    (data.parent / "list").write_text("a0-t4\na2-t0\n")
+    run("subset-data data/train data/listed --utt-list data/list --first 1")
+    assert DataDir.read(data.parent / "listed").utterances == ["a0-t4"]
+    for line, said in (("data/train data/x", "say which utterances"), ("data/train data/train --first 2", "the whole")):
+        done = CliRunner().invoke(app, ["subset-data", *line.split()])
+        assert done.exit_code == 2
+        assert said in " ".join(done.output.split())
+    assert len(DataDir.read(data).utterances) == 20
+
+
+def test_an_svm_does_without_one_label_in_twenty(run, data):
+    lines = (data / "utt2genre").read_text().splitlines(keepends=True)
+    (data / "utt2genre").write_text("".join(lines[1:]))
+    run("train-svm data/train ark:seg.ark svm")
+    (data / "utt2genre").write_text("".join(lines[2:]))
+    with pytest.raises(DataError, match="2 of 20 tracks have a segment vector but no line in utt2genre"):
+        run("train-svm data/train ark:seg.ark svm2")
