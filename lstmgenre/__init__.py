@@ -15,8 +15,8 @@
     bundle       a trained system in one directory, an audio file      -> its genre
     model_card   what is recorded about that system                    -> a page that says it
 
-below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (many processes), console (what a
-person sees). `load` is the way from a bundle to the genres of audio files.
+below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (many processes), text (how names
+are shown), console (what a person sees). `load` is the way from a bundle to the genres of audio files.
 """
 
 from __future__ import annotations

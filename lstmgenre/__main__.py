@@ -52,7 +52,7 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
             raise
-        reason = f" ({error})" if str(error) else ""
+        reason = f" ({' '.join(str(error).split())})" if str(error) else ""  # torch's have several lines
         _end(f"out of memory{reason}: use fewer jobs (--nj) or a machine with more of it", 1)
 
 

@@ -7,23 +7,25 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from lstmgenre.text import OneLine, visible, visible_json
 
 _LOG_EVERY = 30.0  # seconds between progress lines where stderr is no terminal
 
 
+class _Plain(OneLine):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        return f"lstmgenre: {level}{super().formatMessage(record)}"
+
+
 def setup_logging(verbose: bool = False) -> None:
     """Log to stderr, one line a record: `lstmgenre: message`, with the level where it is a warning or worse."""
-
-    class Plain(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-            return f"lstmgenre: {level}{record.getMessage()}"
-
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Plain())
+    handler.setFormatter(_Plain())
     root = logging.getLogger("lstmgenre")
     root.handlers = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -33,12 +35,15 @@ def setup_logging(verbose: bool = False) -> None:
 
 def fail(message: str) -> None:
     """One line on stderr that says why the command ends."""
-    print(f"lstmgenre: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"lstmgenre: error: {visible(message)}", file=sys.stderr)
 
 
-def emit(human: str, data: Any, as_json: bool) -> None:
-    """The result of a command on stdout: for a person, or as JSON for a program."""
-    print(json.dumps(data, indent=1, ensure_ascii=False) if as_json else human)
+def emit(lines: Iterable[str], data: Any = None, as_json: bool = False) -> None:
+    """The result of a command on stdout: lines for a person, or JSON for a program."""
+    if as_json:
+        print(visible_json(json.dumps(data, indent=1, ensure_ascii=False)))
+    else:
+        print("\n".join(map(visible, lines)))
 
 
 @contextmanager
@@ -59,9 +64,9 @@ def _show_bar(description: str, total: int | None, count: Callable[[], int], don
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(description, total=total)
+        task = bar.add_task(visible(description), total=total)
         while not done.wait(0.2):
             bar.update(task, completed=count())
 

@@ -12,6 +12,7 @@ from lstmgenre.expdir.runs import read_run
 from lstmgenre.scoring import MAJORITY_VOTE, Report
 from lstmgenre.selection import SYSTEMS, VOTE, Selection
 from lstmgenre.tables import read_map
+from lstmgenre.text import markdown, markdown_code
 
 if TYPE_CHECKING:
     from lstmgenre.bundle import Bundle
@@ -27,18 +28,17 @@ def model_card(system: Bundle, experiment: Path, name: str, candidates: Sequence
     genres = system.svm.genres if system.svm else system.genres
     directories = [experiment] * bool(system.forward) + [experiment / name] * bool(system.svm)
     logs = [log for directory in directories for log in sorted(directory.glob("log/train-*.json"))]
-    commands = "".join(map(_command, map(read_run, logs)))
     learnt = "".join(
         [
             _network(experiment, candidates) if system.forward else "",
-            f"```\n{commands}```\n\n" if commands else "",
+            f"{markdown_code(map(_command, map(read_run, logs)))}\n\n" if logs else "",
             _selection(Selection.load(experiment), name) if (experiment / selection.NAME).exists() else "",
         ]
     )
     scores = "".join(_scores_on(path, MAJORITY_VOTE if name == VOTE else name) for path in files.scores)
-    return f"""# Music genre classifier {experiment.name} / {name}
+    return f"""# Music genre classifier {markdown(experiment.name)} / {markdown(name)}
 
-Names one of {len(genres)} genres for an audio file: {", ".join(genres)}.
+Names one of {len(genres)} genres for an audio file: {markdown(", ".join(genres))}.
 
 - Features: {system.features.dim} scattering coefficients a frame, from windows of {config.window} samples at
   {config.sample_rate} Hz{", audio rounded to 16 bits" if config.quantise else ""} (scat.json).
@@ -78,7 +78,7 @@ def _network(experiment: Path, candidates: Sequence[Path]) -> str:
     held_out, learnt = (len(read_map(scp)) for scp in (files.cv_scp, files.train_scp))
     why = "It was the only one to choose from."
     if len(candidates) > 1:
-        names = ", ".join(path.name for path in candidates)
+        names = markdown(", ".join(path.name for path in candidates))
         why = f"That is the lowest of {names}, and why it was chosen: test tracks had no part in it."
     return (
         f"The network learnt from {learnt} tracks; its cross-entropy on {held_out} others is "
@@ -92,7 +92,7 @@ def _selection(selected: Selection, name: str) -> str:
     for system in (selected.best[name] for name in SYSTEMS if name in selected.best):
         right = selected.scores.tracks[system.name].accuracy
         numbers = ("" if number is None else f"{number:g}" for number in (system.threshold, system.c))
-        rows.append(f"| {' | '.join([system.name, *numbers, str(right.correct)])} |\n")
+        rows.append(f"| {' | '.join([markdown(system.name), *numbers, str(right.correct)])} |\n")
     total, (low, high) = selected.worth.accuracy.total, selected.worth.interval
     return f"""Systems were tried out by cross-validation on {total} tracks, an artist's in one of
 {selected.folds} folds: no network and no SVM had learnt from a track that it decided on. For each, the best k and C:
@@ -122,7 +122,7 @@ def _why(selected: Selection, name: str) -> str:
 
 def _command(run: Run) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    return f"{run.command}  # {versions}\n"
+    return f"{run.command}  # {versions}"
 
 
 def _scores_on(path: Path, system: str) -> str:
@@ -133,11 +133,11 @@ def _scores_on(path: Path, system: str) -> str:
         return ""
     track = report.tracks[system]
     rows = [
-        f"| {genre} | {sum(row)} | {row[k]} |\n"
+        f"| {markdown(genre)} | {sum(row)} | {row[k]} |\n"
         for k, (genre, row) in enumerate(zip(report.genres, track.confusion.tolist(), strict=True))
     ]
     correct, total = track.accuracy.correct, track.accuracy.total
     return (
-        f"On `{path.parent.name}`, {correct} of {total} tracks are right ({track.accuracy.rate:.2%}):\n\n"
+        f"On {markdown(path.parent.name)}, {correct} of {total} tracks are right ({track.accuracy.rate:.2%}):\n\n"
         f"| genre | tracks | right |\n| --- | ---: | ---: |\n{''.join(rows)}\n"
     )

@@ -278,7 +278,7 @@ class Report:
             "unknown_trained": self.unknown_trained,
         }
 
-    def as_text(self) -> str:
+    def as_lines(self) -> list[str]:
         """Accuracies with 95 % intervals, then a confusion matrix per system: rows are the true genres."""
         lines = [_line("frames", self.frames)] if self.frames else []
         for name, score in self.tracks.items():
@@ -288,7 +288,7 @@ class Report:
             lines += self._about_artists()
         for name, score in self.tracks.items():
             lines += ["", f"{name}: rows are the true genre, columns the decision", *_matrix(score)]
-        return "\n".join(lines)
+        return lines
 
     def _about_artists(self) -> Iterator[str]:
         total = len(self.truth)

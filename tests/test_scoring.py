@@ -65,7 +65,7 @@ def test_frame_accuracy_counts_frames_and_segment_accuracy_tracks():
     assert report.frames.tracks == {"a": (2, 3), "b": (1, 1), "c": (2, 6)}
     assert report.tracks[MAJORITY_VOTE].accuracy.as_dict() == {"accuracy": 2 / 3, "correct": 2, "total": 3}
     assert report.tracks[MAJORITY_VOTE].predictions == {"a": "classical", "b": "rock", "c": "classical"}
-    assert "50.00%" in report.as_text()
+    assert "50.00%" in "\n".join(report.as_lines())
 
 
 def test_perfect_posteriors_score_one():
@@ -194,10 +194,10 @@ def test_tracks_of_known_artists_are_scored_apart():
     assert parts == {"known artists": Accuracy(2, 3), "other artists": Accuracy(1, 2)}
     assert report.as_dict()["known_artists"] == ["a", "b", "c"]
     assert report.as_dict()["tracks"]["svm"]["by_artists"]["known artists"]["correct"] == 2
-    shown = [line.split() for line in report.as_text().splitlines()]
+    shown = [line.split() for line in report.as_lines()]
     assert ["known", "artists", "66.67%"] in [words[:3] for words in shown]
     assert ["other", "artists", "50.00%"] in [words[:3] for words in shown]
-    assert "3 of 5 tracks are by artists of the training data" in report.as_text()
+    assert "3 of 5 tracks are by artists of the training data" in "\n".join(report.as_lines())
 
 
 @pytest.mark.parametrize(("artists", "known"), [("x", 3), ("q", 0)])
@@ -207,7 +207,7 @@ def test_where_all_artists_are_of_one_kind_there_is_nothing_to_part(artists, kno
     report.add_tracks("svm", truth, truth)
     report.add_artists(dict.fromkeys("abc", "x"), {"t": artists})
     assert report.by_artists("svm") == {}
-    assert f"{known} of 3 tracks" in report.as_text()
+    assert f"{known} of 3 tracks" in "\n".join(report.as_lines())
 
 
 def test_an_artist_of_the_same_name_as_the_track_is_unknown():
@@ -221,10 +221,10 @@ def test_an_artist_of_the_same_name_as_the_track_is_unknown():
         "other artists": Accuracy(1, 1),
         "unknown artists": Accuracy(1, 2),
     }
-    lines = report.as_text().splitlines()
+    lines = report.as_lines()
     assert "2 of 5 tracks are by artists of the training data" in lines
     assert "artist unknown of 2 of 5 tracks, and of 2 of the training data: these may share artists" in lines
-    assert Report.from_dict(report.as_dict()).as_text() == report.as_text()
+    assert Report.from_dict(report.as_dict()).as_lines() == report.as_lines()
 
 
 def test_where_no_artist_is_known_no_number_is_claimed():
@@ -232,5 +232,5 @@ def test_where_no_artist_is_known_no_number_is_claimed():
     report.add_tracks("svm", dict.fromkeys("abc", "rock"), dict.fromkeys("abc", "rock"))
     report.add_artists(dict(zip("abc", "abc", strict=True)), {"t": "t"})
     assert report.by_artists("svm") == {}
-    assert "by artists of the training data" not in report.as_text()
-    assert "artist unknown of 3 of 3 tracks" in report.as_text()
+    assert "by artists of the training data" not in "\n".join(report.as_lines())
+    assert "artist unknown of 3 of 3 tracks" in "\n".join(report.as_lines())

@@ -20,6 +20,7 @@ import typer
 
 from lstmgenre import console
 from lstmgenre.cli.parsing import App
+from lstmgenre.text import OneLine, visible
 
 if TYPE_CHECKING:
     from lstmgenre.parallel.engine import Engine
@@ -153,12 +154,12 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
         run.write(path)
     with open_own(log / f"{name}.log") as stream:
         handler = logging.StreamHandler(stream)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger("lstmgenre").addHandler(handler)
         try:
             yield
         except Exception as error:
-            stream.write(f"ended with {type(error).__name__}: {error}\n")
+            stream.write(f"ended with {type(error).__name__}: {visible(str(error))}\n")
             raise
         finally:
             logging.getLogger("lstmgenre").removeHandler(handler)

@@ -64,14 +64,14 @@ def predict(
             del result["timeline"]
         served.append(result)
         if not as_json:
-            typer.echo(_for_a_person(song, prediction, timeline))
+            console.emit(_for_a_person(song, prediction, timeline))
     if as_json:
-        console.emit("", served, as_json)
+        console.emit([], served, as_json)
     if len(served) < len(songs):
         raise typer.Exit(1)
 
 
-def _for_a_person(song: Path, prediction: Prediction, timeline: bool) -> str:
+def _for_a_person(song: Path, prediction: Prediction, timeline: bool) -> list[str]:
     ranked = sorted(prediction.scores.items(), key=lambda item: -item[1])
     lines = [f"{song}: {prediction.genre} ({', '.join(f'{genre} {score:.2f}' for genre, score in ranked)})"]
     if timeline:
@@ -79,7 +79,7 @@ def _for_a_person(song: Path, prediction: Prediction, timeline: bool) -> str:
             f"  {_clock(span.start)} - {_clock(span.end)}  {span.genre} ({span.posterior:.0%})"
             for span in prediction.timeline
         ]
-    return "\n".join(lines)
+    return lines
 
 
 def _clock(seconds: float) -> str:

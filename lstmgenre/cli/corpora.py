@@ -36,7 +36,7 @@ HeldOut = Annotated[
     float, typer.Option(min=0, max=1, help="Share of the others for DATA/valid, to give to --cv-dir of train-*.")
 ]
 
-prep_data = App(no_args_is_help=True)
+prep_data = App()
 app.add_typer(prep_data, name="prep-data", help="Write DATA/train and DATA/test from a corpus.")
 
 

@@ -63,7 +63,7 @@ def extract_scat(
     features = _feature_config(bank, octaves, quality)
     features = dataclasses.replace(features, **{name: value for name, value in changes.items() if value is not None})
     if describe:
-        typer.echo(format_paths(ScatteringFeatures(features).paths), nl=False)
+        console.emit(format_paths(ScatteringFeatures(features).paths).splitlines())
         return
     if data_dir is None:
         raise typer.BadParameter("DATA_DIR is missing")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lstmgenre import console
 from lstmgenre.cli import computing
 from lstmgenre.cli.app import Address, Backend, BackendOption, Config, TableJobs, app, archive_record, engine
 
@@ -102,7 +103,8 @@ def info_nnet(
     """
     from lstmgenre.expdir import ExpDir
 
-    typer.echo(_read_nnet(str(ExpDir(Path(model)).nnet) if Path(model).is_dir() else model).info(), nl=False)
+    nnet = _read_nnet(str(ExpDir(Path(model)).nnet) if Path(model).is_dir() else model)
+    console.emit(nnet.info().splitlines())
 
 
 def _read_nnet(rxfilename: str) -> Nnet:

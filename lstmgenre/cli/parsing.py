@@ -19,6 +19,8 @@ from lstmgenre import console
 
 logger = logging.getLogger(__name__)
 
+_UsageError: Any = typer.BadParameter.__base__  # click's, of the package or of the copy that newer Typers have
+
 PIPELINE = {
     "Begin": ("recipe",),
     "Data": ("prep-data", "validate-data", "split-data", "subset-data"),
@@ -60,6 +62,21 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Typer's, but that what is wrong with the command line is one line, as all that is wrong."""
+        standalone_mode = settings.pop("standalone_mode", True)
+        try:
+            status = super().main(*args, **settings | {"standalone_mode": False})
+        except _UsageError as error:
+            if not standalone_mode:
+                raise
+            hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
+            console.fail(f"{error.format_message().rstrip('.')}{hint}")
+            sys.exit(error.exit_code)
+        if standalone_mode:
+            sys.exit(status)
+        return status
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         end = next((at for at, arg in enumerate(args) if not arg.startswith("-")), len(args))
         own, off = _without_values(args[:end], self.params)

@@ -65,7 +65,7 @@ def score(
             report.write(out)
             logger.info("wrote %s", out)
         else:
-            console.emit(report.as_text(), report.as_dict(), as_json)
+            console.emit(report.as_lines(), report.as_dict(), as_json)
 
 
 @app.command("report")
@@ -104,7 +104,7 @@ def report(
             write(exp_root, out_dir, split, train_data=train_data, test_data=test_data, beside=beside)
             logger.info("wrote %s and report.html", out_dir / "RESULTS.md")
     console.emit(
-        "\n\n".join(table.as_text() for table in accuracies),
+        [line for k, table in enumerate(accuracies) for line in ([""] * (k > 0) + table.as_lines())],
         {table.name: table.as_table().records for table in accuracies},
         as_json,
     )

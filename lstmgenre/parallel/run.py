@@ -23,6 +23,7 @@ from lstmgenre.files import open_own, own_directory
 from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import KILLED, Engine, Job, Lost, Submit
 from lstmgenre.tables.opening import forbids_pipes, pipes_forbidden
+from lstmgenre.text import OneLine, visible
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ def shard_log(path: Path, title: str) -> Iterator[None]:
     thread = threading.get_ident()
     with open_own(path, "w") as stream:  # an earlier attempt that still writes has a file of its own then
         handler = logging.StreamHandler(stream)
-        handler.setFormatter(logging.Formatter("%(levelname)s (%(name)s) %(message)s"))
+        handler.setFormatter(OneLine("%(levelname)s (%(name)s) %(message)s"))
         handler.addFilter(lambda record: record.thread == thread)  # a dask worker may run two shards side by side
         root.addHandler(handler)
         root.setLevel(logging.INFO)
@@ -160,7 +161,7 @@ def shard_log(path: Path, title: str) -> Iterator[None]:
             code = 0
         except BaseException as error:
             stream.write("" if isinstance(error, LstmGenreError) else traceback.format_exc())
-            stream.write(f"ERROR {type(error).__name__}: {error}\n")
+            stream.write(f"ERROR {type(error).__name__}: {visible(str(error))}\n")
             raise
         finally:
             seconds = time.time() - started

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from html import escape
+from html import escape as escape_markup
 from typing import NamedTuple
+from urllib.parse import quote
 
+from lstmgenre import text
 from lstmgenre.report.results import ReportTable
 
 
@@ -37,26 +39,26 @@ class Section(NamedTuple):
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
     """The document in Markdown; its figures are links to the files beside it."""
-    parts = [f"# {title}"]
+    parts = [f"# {text.markdown(title)}"]
     for section in sections:
-        parts += [f"## {section.title}", *map(_markdown_block, section.blocks)]
+        parts += [f"## {text.markdown(section.title)}", *map(_markdown_block, section.blocks)]
     return "\n\n".join(parts) + "\n"
 
 
 def _markdown_block(block: Block) -> str:
     match block:
         case str():
-            return block
+            return text.markdown_paragraph(block)
         case Code(lines):
-            return "\n".join(["```", *lines, "```"])
+            return text.markdown_code(lines)
         case Plot():
-            return f"![{block.alt}]({block.name}.svg)\n\n{block.caption}"
+            image = f"![{text.markdown(block.alt)}]({quote(block.name)}.svg)"
+            return f"{image}\n\n{text.markdown_paragraph(block.caption)}"
         case ReportTable():
             rule = [":--", *["--:"] * (len(block.head) - 1)]
             rows = [block.head, rule, *block.rows]
-            return f"**{block.title}**\n\n" + "\n".join(
-                f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows
-            )
+            shown = (f"| {' | '.join(map(text.markdown, row))} |" for row in rows)
+            return "\n".join([f"**{text.markdown(block.title)}**", "", *shown])
 
 
 # The policy keeps the promise that the file needs nothing else: a browser would refuse to load it.
@@ -102,46 +104,50 @@ pre {{ padding: .8rem 1rem; background: var(--shade); font-size: .8rem; line-hei
 
 def html(title: str, sections: Sequence[Section]) -> str:
     """The document as one HTML page with its figures inside, in the reader's light or dark colours."""
-    links = "".join(f'<li><a href="#s{k}">{escape(section.title)}</a></li>' for k, section in enumerate(sections))
-    parts = [_HEAD.format(title=escape(title)), f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n<main>\n']
+    links = "".join(f'<li><a href="#s{k}">{_escape(section.title)}</a></li>' for k, section in enumerate(sections))
+    parts = [_HEAD.format(title=_escape(title)), f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n<main>\n']
     for k, section in enumerate(sections):
         blocks = "\n".join(map(_html_block, section.blocks))
         parts.append(
-            f'<section aria-labelledby="s{k}">\n<h2 id="s{k}">{escape(section.title)}</h2>\n{blocks}\n</section>\n'
+            f'<section aria-labelledby="s{k}">\n<h2 id="s{k}">{_escape(section.title)}</h2>\n{blocks}\n</section>\n'
         )
     return "".join([*parts, "</main>\n</body>\n</html>\n"])
+
+
+def _escape(content: str) -> str:
+    return escape_markup(text.visible(content))
 
 
 def _html_block(block: Block) -> str:
     match block:
         case str():
-            return f"<p>{escape(block)}</p>"
+            return f"<p>{_escape(block)}</p>"
         case Code(lines):
-            return _scrolling("Commands", f"<pre><code>{escape(chr(10).join(lines))}</code></pre>")
+            return _scrolling("Commands", f"<pre><code>{chr(10).join(map(_escape, lines))}</code></pre>")
         case Plot():
             return (
                 f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{_data_uri(block.dark_svg)}">'
-                f'<img src="{_data_uri(block.svg)}" alt="{escape(block.alt)}"></picture>'
-                f"<figcaption>{escape(block.caption)}</figcaption></figure>"
+                f'<img src="{_data_uri(block.svg)}" alt="{_escape(block.alt)}"></picture>'
+                f"<figcaption>{_escape(block.caption)}</figcaption></figure>"
             )
         case ReportTable():
-            head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in block.head)
+            head = "".join(f'<th scope="col">{_escape(cell)}</th>' for cell in block.head)
             rows = "\n".join(f"<tr>{_html_row(row)}</tr>" for row in block.rows)
             return _scrolling(
                 block.title,
-                f"<table><caption>{escape(block.title)}</caption>\n<thead><tr>{head}</tr></thead>\n"
+                f"<table><caption>{_escape(block.title)}</caption>\n<thead><tr>{head}</tr></thead>\n"
                 f"<tbody>\n{rows}\n</tbody></table>",
             )
 
 
 def _html_row(row: Sequence[str]) -> str:
-    first, *others = map(escape, row)
+    first, *others = map(_escape, row)
     return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others)
 
 
 def _scrolling(label: str, content: str) -> str:
     # What scrolls must be reachable from the keyboard, and then needs a name.
-    return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{_escape(label)}">{content}</div>'
 
 
 def _data_uri(svg: bytes) -> str:

@@ -61,7 +61,7 @@ class AccuracyTable:
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Rate | None]]]
 
-    def as_text(self) -> str:
+    def as_lines(self) -> list[str]:
         """As in the paper: no more than the accuracies."""
         width = max(len(label) for label in (self.corner, *(label for label, _ in self.rows)))
         widths = [max(9, len(f"{name} acc")) for name in self.columns]
@@ -70,7 +70,7 @@ class AccuracyTable:
         for label, cells in [(self.corner, head), *((label, [*map(_percent, rates)]) for label, rates in self.rows)]:
             columns = (f"  {cell:>{w}}" for cell, w in zip(cells, widths, strict=True))
             lines.append(f"{label:<{width}}{''.join(columns)}")
-        return "\n".join(lines)
+        return lines
 
     def as_table(self) -> ReportTable:
         """With intervals, and a column of the paper's accuracies behind each of ours that it has."""
