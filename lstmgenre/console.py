@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import threading
@@ -41,6 +40,8 @@ def fail(message: str) -> None:
 def emit(lines: Iterable[str], data: Any = None, as_json: bool = False) -> None:
     """The result of a command on stdout: lines for a person, or JSON for a program."""
     if as_json:
+        import json
+
         print(visible_json(json.dumps(data, indent=1, ensure_ascii=False)))
     else:
         print("\n".join(map(visible, lines)))

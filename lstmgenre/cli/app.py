@@ -8,11 +8,9 @@ import os
 import re
 import sys
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +44,8 @@ One of them, with an example:               lstmgenre COMMAND --help\
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         typer.echo(f"lstmgenre {metadata.version('lstmgenre')}")
         raise typer.Exit
 
@@ -72,6 +72,8 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the command's own table of a TOML file the defaults of its options."""
     if path is None:
         return None
+    import tomllib
+
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
