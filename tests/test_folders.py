@@ -5,9 +5,12 @@ import csv
 import os
 import shutil
 
+import av
+import numpy as np
 import pytest
 
-from lstmgenre.corpora import folders, probing
+from lstmgenre import audio
+from lstmgenre.corpora import folders
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError
 from tests.music import assert_kaldi_takes, genre_counts, left_out, make_tree, sets_of, snapshot, write_music
@@ -147,6 +150,24 @@ def test_the_artist_is_that_of_the_list_then_the_tags_then_the_folders(tmp_path,
     assert any("but not there (1): rock/gone.wav" in line for line in messages(caplog))
 
 
+def test_m4a_tells_its_artist_and_what_is_cut_is_used_and_told(tmp_path, caplog):
+    src = make_tree(tmp_path / "src", ["a", "b"], 2)
+    with av.open(src / "a/song.m4a", "w") as container:
+        container.metadata.update({"artist": "Solo", "album_artist": "Band", "genre": "rock"})
+        stream = container.add_stream("aac", rate=22050, layout="mono")
+        for _ in range(30):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 1024), 0.1, np.float32), "fltp", "mono")
+            frame.sample_rate = 22050
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    whole = write_music(src / "b/cut.flac", 2).read_bytes()
+    (src / "b/cut.flac").write_bytes(whole[: len(whole) // 2])
+    data = folders.prepare(src, tmp_path / "data", test_fraction=0)["train"]
+    assert data.utt2spk["band-a_song"] == "band"
+    assert len(data.utterances) == 6
+    assert any(f"1 recordings are damaged, and used as far as they go: {src}/b/cut.flac" in m for m in messages(caplog))
+
+
 def test_no_artist_is_on_both_sides(tmp_path):
     src = make_tree(tmp_path / "src", ["a", "b"], 12, lambda genre, i: f"{genre if i % 4 else ''} {i % 5}")
     for seed in range(5):
@@ -225,8 +246,8 @@ def test_what_was_there_is_not_decoded_again_and_keeps_its_features(tmp_path, mo
     for split in data.values():
         (split.path / "feats.scp").write_text("".join(f"{u} scat.ark:9\n" for u in split.utterances))
     probed = []
-    probe = probing.decoded_seconds
-    monkeypatch.setattr(probing, "decoded_seconds", lambda path: probed.append(path) or probe(path))
+    probe = audio.probe
+    monkeypatch.setattr(audio, "probe", lambda path: probed.append(path) or probe(path))
     before = snapshot(tmp_path / "data")
     folders.prepare(src, tmp_path / "data")
     assert probed == []
@@ -243,7 +264,7 @@ def test_what_was_there_is_not_decoded_again_and_keeps_its_features(tmp_path, mo
 def test_a_run_goes_on_where_one_was_stopped(tmp_path, monkeypatch):
     src = make_tree(tmp_path / "src", ["a", "b"], 4)
     probed = []
-    probe = probing.decoded_seconds
+    probe = audio.probe
 
     def stop_after_three(path):
         if len(probed) == 3:
@@ -251,11 +272,11 @@ def test_a_run_goes_on_where_one_was_stopped(tmp_path, monkeypatch):
         probed.append(path)
         return probe(path)
 
-    monkeypatch.setattr(probing, "decoded_seconds", stop_after_three)
+    monkeypatch.setattr(audio, "probe", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
         folders.prepare(src, tmp_path / "data")
     assert not list(tmp_path.glob("data/t*"))
-    monkeypatch.setattr(probing, "decoded_seconds", lambda path: probed.append(path) or probe(path))
+    monkeypatch.setattr(audio, "probe", lambda path: probed.append(path) or probe(path))
     data = folders.prepare(src, tmp_path / "data")
     assert sorted(probed) == sorted(sets_of(data))
     assert not list(tmp_path.glob("data/log/*.jsonl"))

@@ -191,7 +191,7 @@ def _tell_recordings(sets: Mapping[Track, str], recordings: Mapping[Path, Record
     if unknown := [track.path for track in sets if track.artist is None]:
         numbers = len(unknown), len(sets)
         logger.warning("artist unknown of %d of %d tracks, each counts as its own: %s", *numbers, some(unknown))
-    if damaged := [found.warning for track in sets if (found := recordings[track.path]).warning]:
+    if damaged := [f"{found.path} {found.warning}" for track in sets if (found := recordings[track.path]).warning]:
         logger.warning("%d recordings are damaged, and used as far as they go: %s", len(damaged), some(damaged))
     alike: dict[str, list[Track]] = defaultdict(list)
     for track in sets:

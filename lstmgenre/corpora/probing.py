@@ -19,10 +19,8 @@ from typing import Any
 
 from lstmgenre.corpora.naming import rxfilename
 from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_output
+from lstmgenre.files import atomic_output, open_own, own_directory
 from lstmgenre.parallel.run import run
-
-_TAGS = ("artist", "album", "title", "genre")
 
 MIN_SECONDS = 8192 / 22050  # an analysis window of 370 ms (paper, section 3.1: T = 2^13 samples)
 
@@ -79,34 +77,21 @@ def probe(path: str) -> Recording:
         return Recording(path, reason="cannot be read", detail=str(error.strerror))
     if not found.size:
         return replace(found, reason="empty", detail="0 bytes")
+    from lstmgenre import audio  # brings in what whoever starts the processes does without
+
     try:
-        found = replace(found, seconds=decoded_seconds(path), tags=tags(path))
+        heard = audio.probe(path)
     except DataError as error:
         return replace(found, reason="cannot be decoded", detail=str(error).removeprefix(f"{path}: "))
-    if found.seconds < MIN_SECONDS:
-        detail = f"{found.seconds:.3f} s, a window is {MIN_SECONDS:.3f} s"
-        return replace(found, reason="too short" if found.seconds else "empty", detail=detail)
+    found = replace(found, seconds=heard.duration, tags=heard.tags, warning=heard.warning or "")
+    if heard.duration < MIN_SECONDS:
+        return replace(found, reason="too short", detail=f"{heard.duration:.3f} s, a window is {MIN_SECONDS:.3f} s")
     return found
-
-
-def decoded_seconds(path: str) -> float:
-    """How much of a file can be decoded. Raises DataError where nothing can."""
-    from lstmgenre import audio  # brings in torch, which whoever starts the processes does without
-
-    return len(audio.open_track(path)) / audio.SAMPLE_RATE
-
-
-def tags(path: str) -> dict[str, str]:
-    """Artist, album, title and genre, where the file says them."""
-    import soundfile
-
-    with soundfile.SoundFile(path) as sound:
-        return {name: text for name, text in sound.copy_metadata().items() if name in _TAGS}
 
 
 def probe_all(out: Path, paths: Iterable[Path], jobs: int, progress: Progress) -> dict[Path, Recording]:
     """Each file as it is found by `jobs` processes, or was found before where it is still the same."""
-    log = out / "log"
+    log = own_directory(out / "log")
     before = kept(out)
     for journal in sorted(log.glob("intake.*.jsonl")):  # of runs that were killed
         before.update((found.path, found) for found in _read(journal))
@@ -128,7 +113,7 @@ def probe_all(out: Path, paths: Iterable[Path], jobs: int, progress: Progress) -
 def probe_shard(shard: Shard) -> None:
     """Write what is found, a line a file; after a kill, only what is not there yet."""
     done = {found.path for found in _read(shard.journal)}
-    with open(shard.journal, "a", encoding="utf-8") as journal:
+    with open_own(shard.journal) as journal:
         for path in shard.paths:
             if path not in done:
                 journal.write(json.dumps(asdict(probe(path))) + "\n")
