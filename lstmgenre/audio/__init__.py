@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from lstmgenre.audio.recording import Recording
+from lstmgenre.datadir.content import MAX_OVERSHOOT
 from lstmgenre.errors import DataError
 from lstmgenre.tables.opening import open_file, open_input
 
@@ -34,7 +35,6 @@ SAMPLE_RATE = 22050  # Hz, paper, section 3.1
 RATES = (1_000, 768_000)  # Hz: outside, a header is broken
 
 _IN_MEMORY = 2**26  # bytes of decoded samples (12 minutes) that are kept off the disk
-_MAX_OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
 
 
 class Samples:
@@ -166,7 +166,7 @@ def _cut(
         done += size
         if done >= last:
             return
-    if done and (done <= first or (end is not None and last - done > _MAX_OVERSHOOT * sample_rate)):
+    if done and (done <= first or (end is not None and last - done > MAX_OVERSHOOT * sample_rate)):
         raise DataError(
             f"{rxfilename}: the segment from {start or 0:g} s to {'its end' if end is None else f'{end:g} s'} "
             f"lies past the end of {done / sample_rate:.2f} s of audio: mend the segments file"
