@@ -152,11 +152,12 @@ def train_lstm(
 @contextmanager
 def _training(context: typer.Context, exp_dir: Path, device: str) -> Iterator[None]:
     """One rank of torchrun's, or all there is: the first logs and keeps the record, the others are silent."""
+    from lstmgenre.files import exclusive
     from lstmgenre.training import ranks
 
     with ranks.joined(device):
         if ranks.first():
-            with run_record(context, exp_dir):
+            with exclusive(exp_dir), run_record(context, exp_dir):
                 yield
         else:
             logging.disable()

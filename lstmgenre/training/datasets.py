@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lstmgenre.datadir import DataDir, hold_out
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, ModelError
 from lstmgenre.expdir import ExpDir
 from lstmgenre.files import atomic_output
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.nnet import Nnet
 from lstmgenre.scattering import scat_json
-from lstmgenre.tables import read_table
+from lstmgenre.tables import numbered_lines, open_table
 from lstmgenre.training import ranks
 from lstmgenre.training.examples import Examples
+from lstmgenre.training.trainer import TRANSFORM, check_settings, digest
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +48,8 @@ def set_up(
     """Hold out whole artists for cross-validation, unless `cv` is given, and write what EXP_DIR keeps of the data.
 
     The training list is shuffled once, and read in that order in every epoch. Raises DataError for an utterance without
-    a genre or with one that the training set does not know, and where nothing is left to train on.
+    a genre or with one that the training set does not know, and where nothing is left to train on; and ModelError,
+    before anything is written, where training in EXP_DIR was begun on other data.
     """
     files = ExpDir(exp_dir)
     train, cv = (data, cv) if cv else hold_out(data, cv_fraction, seed)
@@ -56,21 +61,53 @@ def set_up(
     held_out_of = data.path if train is not data else cv.path  # the parts that hold_out makes are not on disk
     train_set = _examples(files.train_scp, train, order, genres, data.path)
     cv_set = _examples(files.cv_scp, cv, sorted(cv.feats), genres, held_out_of)
+    table = open_table(f"scp:{data.path / 'feats.scp'}")  # the lists of EXP_DIR are not written yet
+    transform = init.feature_transform(_alike(table, train_set.targets, data.path))
     if ranks.first():
         contents = {
             files.genres_file: genres,
             files.train_scp: [f"{utterance} {train.feats[utterance]}" for utterance in train_set.targets],
             files.cv_scp: [f"{utterance} {cv.feats[utterance]}" for utterance in cv_set.targets],
         }
+        if files.training.exists():
+            _check_begun(files, contents, transform)
         for path, lines in contents.items():
             with atomic_output(path) as stream:
                 stream.writelines(f"{line}\n" for line in lines)
         if config := scat_json.of_features(train_set.rspecifier):
             scat_json.write(exp_dir, config)
     ranks.wait()
-    transform = init.feature_transform(matrix for _, matrix in read_table(train_set.rspecifier))
     train_set.input_dim = cv_set.input_dim = transform.input_dim
     return Datasets(train_set, cv_set, genres, transform)
+
+
+def _check_begun(files: ExpDir, contents: Mapping[Path, list[str]], transform: Nnet) -> None:
+    """Raise ModelError where what EXP_DIR has of its data is of other data; their place may be another."""
+    check_settings(files.path, {TRANSFORM: digest(transform)})
+    for path, lines in contents.items():
+        if path.exists() and [line.split()[0] for line in lines] != list(_keys(path)):
+            what = "genres" if path == files.genres_file else "tracks"
+            raise ModelError(
+                f"{path}: training was begun with other {what}: give the same data to go on, or another directory"
+            )
+
+
+def _keys(path: Path) -> Iterator[str]:
+    return (line.split()[0].decode("utf-8", "replace") for _, line in numbered_lines(path) if line.strip())
+
+
+def _alike(table: Mapping[str, np.ndarray], utterances: Iterable[str], source: Path) -> Iterator[np.ndarray]:
+    """Their features. Raises DataError where these are of several widths."""
+    width = None
+    for utterance in utterances:
+        matrix = table[utterance]
+        width = width or matrix.shape[1]
+        if matrix.shape[1] != width:
+            raise DataError(
+                f"{source / 'feats.scp'}: {utterance}: {matrix.shape[1]} columns, where the entries before it have "
+                f"{width}"
+            )
+        yield matrix
 
 
 def _examples(scp: Path, data: DataDir, order: list[str], genres: list[str], source: Path) -> Examples:

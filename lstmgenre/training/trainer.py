@@ -26,6 +26,8 @@ from lstmgenre.training.streams import StreamOptions
 
 logger = logging.getLogger(__name__)
 
+TRANSFORM = "feature transform"  # the setting of that name
+
 
 def train(
     nnet: Nnet,
@@ -108,12 +110,13 @@ def _settings(
         **dataclasses.asdict(options),
         "scheduler": type(schedule).__name__,
         **dataclasses.asdict(schedule),
-        "initial nnet": _digest(nnet),
-        "feature transform": None if feature_transform is None else _digest(feature_transform),
+        "initial nnet": digest(nnet),
+        TRANSFORM: None if feature_transform is None else digest(feature_transform),
     }
 
 
-def _digest(nnet: Nnet) -> str:
+def digest(nnet: Nnet) -> str:
+    """What tells one network from another."""
     stream = io.BytesIO()
     nnet.write(stream)
     return hashlib.sha256(stream.getvalue()).hexdigest()
@@ -122,23 +125,30 @@ def _digest(nnet: Nnet) -> str:
 def _resume(exp: Path, settings: dict[str, Any]) -> list[Epoch]:
     if not ExpDir(exp).training.exists():
         return []
+    history = check_settings(exp, settings, whole=True)
+    logger.info("%s: going on after iteration %d", exp, history.epochs[-1].iteration)
+    return history.epochs
+
+
+def check_settings(exp: Path, settings: dict[str, Any], whole: bool = False) -> History:
+    """How training was begun. Raises ModelError where it was with others than these settings, or, if they are the
+    `whole`, with more."""
     history = History.read(exp, f"delete {exp} and train anew")
     begun = history.settings
-    for name in sorted(settings.keys() | begun.keys()):
+    for name in sorted(settings.keys() | begun.keys() if whole else settings):
         if settings.get(name) != begun.get(name):
             was, now = begun.get(name, "none"), settings.get(name, "none")
             what = _DIGESTS.get(name, f"{name} {was}, now it is {now}")
             raise ModelError(
                 f"{exp}: training was begun with {what}: give the same settings to go on, or another directory"
             )
-    logger.info("%s: going on after iteration %d", exp, history.epochs[-1].iteration)
-    return history.epochs
+    return history
 
 
 # Settings that are kept as digests, and what may have changed.
 _DIGESTS = {
     "initial nnet": "another initial net: of other layers, --param-scale, --seed, features or genres",
-    "feature transform": "another feature transform: of other training features, --cv-dir or --seed",
+    TRANSFORM: "another feature transform: of other training features, --cv-dir or --seed",
 }
 
 
