@@ -4,6 +4,7 @@ one can be of them. The paper gives no intervals and no tests.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from lstmgenre.errors import DataError
-from lstmgenre.files import read_json, write_json
+from lstmgenre.files import atomic_output, read_json
 
 MAJORITY_VOTE = "majority vote"
 
@@ -213,7 +214,11 @@ class Report:
         return read_json(path, cls.from_dict, "score again")
 
     def write(self, path: Path) -> None:
-        write_json(path, self.as_dict())
+        with atomic_output(path) as stream:
+            stream.write(self.as_json())
+
+    def as_json(self) -> str:
+        return json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n"
 
     def add_posteriors(self, posteriors: Iterable[tuple[str, np.ndarray]], utt2genre: Mapping[str, str]) -> None:
         """Score (utterance, (frames, C)) frame by frame and by majority vote."""

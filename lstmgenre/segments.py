@@ -7,17 +7,18 @@ The fused vector puts the mean scattering vector first: 525 + 24 = 549 numbers.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lstmgenre.errors import DataError
-from lstmgenre.files import read_json, write_json
+from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables import file_of, open_table, read_map
-from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
+from lstmgenre.tables.records import read_record, record_of
+from lstmgenre.tables.specifiers import parse_rspecifier
 
 THRESHOLD = 0.9  # k of equation 14, section 4.2 of the paper
 
@@ -31,7 +32,7 @@ class Pooling:
 
     Without a threshold they are the mean features (equation 10) and nothing else.
 
-    Kept as JSON beside an archive of vectors (lseg.ark: lseg.json) and in the file of an SVM that learnt on them.
+    Kept in the record of an archive of vectors (tables/records.py) and in the file of an SVM that learnt on them.
     """
 
     threshold: float | None = THRESHOLD
@@ -47,22 +48,29 @@ class Pooling:
             raise ValueError(f"fuse {fuse!r} should be true, or with a threshold false")
         return cls(threshold, fuse)
 
-    def save(self, wspecifier: str) -> None:
-        """Write it beside the archive that was written to `wspecifier`, unless that is a pipe or a device."""
-        archive = Path(parse_wspecifier(wspecifier).archive).resolve()
-        if archive.is_file():
-            write_json(archive.with_suffix(".json"), asdict(self))
-
     @classmethod
     def of_vectors(cls, rspecifier: str) -> Pooling | None:
-        """What is recorded beside the archive of the first vector; None where nothing is. Raises FormatError."""
+        """What is recorded of the archive of the first vector; None where nothing is. Raises FormatError."""
         source = parse_rspecifier(rspecifier)
         archive = source.rxfilename
         if source.script and Path(archive).is_file():
             archive = next(iter(read_map(archive).values()), "")
-        path = Path(file_of(archive)).resolve()
-        beside = path.with_suffix(".json")
-        return read_json(beside, cls.of, "pool again") if path.is_file() and beside.is_file() else None
+        if not Path(file_of(archive)).is_file():
+            return None
+        record = read_record(file_of(archive)) or _earlier_record(file_of(archive))
+        try:
+            return cls.of(record["pooling"]) if record.get("pooling") else None
+        except (ValueError, LookupError, TypeError) as error:
+            raise FormatError(f"{record_of(file_of(archive))}: damaged ({error}): pool again") from error
+
+
+def _earlier_record(archive: str) -> dict[str, Any]:
+    """What versions before this one wrote beside lseg.ark: lseg.json, and nothing else of that name."""
+    try:
+        pooling = json.loads(Path(archive).resolve().with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {"pooling": pooling} if isinstance(pooling, dict) and pooling.keys() == {"threshold", "fuse"} else {}
 
 
 def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:

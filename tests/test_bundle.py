@@ -27,6 +27,7 @@ from lstmgenre.scattering.features import BankConfig, FeatureConfig
 from lstmgenre.segments import Pooling, mean_vector, pool_all
 from lstmgenre.selection import Selection, System
 from lstmgenre.tables import TableWriter, open_table, read_table
+from lstmgenre.tables.records import write_record
 from lstmgenre.training import datasets
 from lstmgenre.training.schedule import Decay
 from lstmgenre.training.streams import StreamOptions
@@ -68,7 +69,7 @@ def trained(tmp_path_factory):
             fused = open_table(features) if pooling.fuse else None
             for utterance, vector in pool_all(read_table(f"scp:{exp}/post.scp"), pooling.threshold, fused):
                 writer.write(utterance, vector)
-        pooling.save(vectors)
+        write_record(exp / f"{name}.ark", {"pooling": vars(pooling)})
         model = svm.train(dict(read_table(f"scp:{exp}/{name}.scp", "vector")), data.utt2genre, GENRES)
         model.pooling = Pooling.of_vectors(f"scp:{exp}/{name}.scp")
         model.save(exp / name)

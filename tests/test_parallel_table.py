@@ -178,12 +178,12 @@ def test_what_somebody_else_keeps_in_the_folder_stays():
     assert [path.name for path in Path("out.ark.shards").iterdir()] == ["mine.ark"]
 
 
-def test_nothing_is_left_where_nothing_was_done():
+def test_nothing_but_logs_is_left_where_nothing_was_done():
     for name in NAMES:
         change_line(name, "exit 1 |")
     with pytest.raises(DataError, match="exit status 1"):
         run()
-    assert not Path("out.ark.shards").exists()
+    assert sorted(path.name for path in Path("out.ark.shards").iterdir()) == [f"out.{k}.log" for k in (1, 2, 3)]
 
 
 def test_parts_of_which_nothing_is_left_are_fine_but_not_all_of_them():

@@ -225,7 +225,7 @@ def test_artists_apart_cross_fitted_and_selected(folders, shell, tmp_path):
             threshold, c = chosen["pool-segments"]["threshold"], chosen["train-svm"]["c"]
         assert model["pooling"] == {"threshold": threshold, "fuse": system.startswith("fseg")}
         assert model["c"] == c
-    recorded = json.loads((exp / "train/log/lseg_cf2.json").read_text())
+    recorded = json.loads((exp / "train/lseg_cf2.ark.json").read_text())
     assert recorded["options"]["posteriors"] == f"scp:{exp}/train/post_cf2.scp"
     # What these options have left is no part of a run without them, nor is what another network has made.
     (exp / "final.nnet").touch()

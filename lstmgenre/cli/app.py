@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -170,10 +170,25 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
         run.write(path)
 
 
-def archive_record(context: typer.Context, wspecifier: str) -> AbstractContextManager[None]:
-    """`run_record` beside the archive that is written, under its name; a pipe or a device has no place for it."""
+@contextmanager
+def archive_record(context: typer.Context, wspecifier: str, **how: Any) -> Iterator[None]:
+    """Keep beside the archive that the block writes what it was asked to do, and `how` (tables/records.py)."""
+    from lstmgenre.expdir import Run
     from lstmgenre.tables.opening import is_stream
+    from lstmgenre.tables.records import write_record
     from lstmgenre.tables.specifiers import parse_wspecifier
 
     archive = parse_wspecifier(wspecifier).archive
-    return nullcontext() if is_stream(archive) else run_record(context, Path(archive).parent, Path(archive).stem)
+    run = Run.begin(Path(archive).parent, str(context.info_name), sys.argv[1:], context.params)
+    started = time.monotonic()
+    yield
+    if not is_stream(archive):  # a pipe or a device has no place for it
+        run.seconds = round(time.monotonic() - started, 1)
+        write_record(archive, {**run.fields(), **how})
+
+
+def file_record(context: typer.Context, file: Path, name: str) -> AbstractContextManager[None]:
+    """`run_record` in the directory of a file of an experiment; elsewhere the file comes alone."""
+    from lstmgenre.expdir import is_of_experiment
+
+    return run_record(context, file.parent, name) if is_of_experiment(file) else nullcontext()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,9 @@ def bundle(
     """
     from lstmgenre.bundle import pack
 
-    with run_record(context, out.parent, out.name):
+    # A directory of experiments keeps a record; elsewhere the bundle comes alone.
+    roots = {experiment.resolve().parent for experiment in experiments}
+    with run_record(context, out.parent, out.name) if out.resolve().parent in roots else nullcontext():
         logger.info("wrote %s, from %s", out, pack(experiments, svm, out) / svm)
 
 

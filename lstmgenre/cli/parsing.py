@@ -74,7 +74,7 @@ class Group(TyperGroup):
             console.fail(f"{error.format_message().rstrip('.')}{hint}")
             sys.exit(error.exit_code)
         if standalone_mode:
-            sys.exit(status)
+            sys.exit(status or 0)
         return status
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

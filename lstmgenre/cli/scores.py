@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli.app import Json, app, run_record
+from lstmgenre.cli.app import Json, app, file_record, run_record
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def score(
     need = ["utt2genre", "utt2spk"] if train_data else ["utt2genre"]
     data = DataDir.read(data_dir, need)
     report = Report(data.genres)
-    with run_record(context, out.parent) if out else nullcontext():
+    with file_record(context, out, "score") if out else nullcontext():
         if post is not None:
             report.add_posteriors(tables.read_table(post), data.utt2genre)
         for directory, vectors in zip(svm, segments, strict=True):
@@ -62,7 +62,8 @@ def score(
             numbers = len(missing), len(data.utt2genre), missing[0]
             logger.warning("%s: %d of %d tracks are not scored, %s among them", name, *numbers)
         if out:
-            report.write(out)
+            with tables.open_output(str(out)) as stream:
+                stream.write(report.as_json().encode())
             logger.info("wrote %s", out)
         else:
             console.emit(report.as_lines(), report.as_dict(), as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from lstmgenre.cli.app import (
     app,
     archive_record,
     engine,
+    file_record,
     run_record,
 )
 
@@ -48,11 +50,10 @@ def pool_segments(
 
     options = {"threshold": threshold, "fuse": fuse}
     made_with = files_of(fuse) if fuse else ()
-    with archive_record(context, segments):
+    with archive_record(context, segments, pooling=asdict(Pooling(threshold, fuse is not None))):
         count = map_table(
             pool_table, options, posteriors, segments, "vector", nj, engine(backend, scheduler), made_with
         )
-        Pooling(threshold, fuse is not None).save(segments)
         logger.info("pooled %d tracks", count)
 
 
@@ -74,9 +75,8 @@ def select_svm(
     """
     from lstmgenre import svm, tables
     from lstmgenre.datadir import DataDir
-    from lstmgenre.files import atomic_output
 
-    with run_record(context, chosen.parent, chosen.stem):
+    with file_record(context, chosen, chosen.stem):
         data = DataDir.read(data_dir, need=["utt2genre", "utt2spk"])
         features = tables.open_table(fuse) if fuse else None
         choices: list[svm.Choice] = []
@@ -84,8 +84,8 @@ def select_svm(
             for choice in svm.select(data, dict(tables.read_table(posteriors)), features, folds, seed):
                 choices.append(choice)
         best, fixed = max(choices, key=lambda choice: choice.correct), choices[0]
-        with atomic_output(chosen) as stream:
-            stream.write(best.as_toml())
+        with tables.open_output(str(chosen)) as stream:
+            stream.write(best.as_toml().encode())
         for name, choice in ("chosen", best), ("the paper's", fixed):
             numbers = choice.threshold, choice.c, choice.correct, choice.total
             logger.info("%s: k %g, C %g: %d of %d tracks", name, *numbers)

@@ -72,6 +72,12 @@ class ExpDir:
         return DataDir.read(self.path).genre_order  # the file has the format of a data directory's
 
 
+def is_of_experiment(file: Path) -> bool:
+    """Whether the file is called as one of an experiment directory, or lies in one or directly below."""
+    around = (ExpDir(file.parent), ExpDir(file.parent.parent))
+    return file.name == SCORE or any(files.nnet.exists() or files.training.exists() for files in around)
+
+
 def scores_below(root: Path, split: str = "*") -> list[Path]:
     """The scores of all experiments directly below `root`, on one split or on all."""
     return sorted(root.glob(f"*/{split}/{SCORE}"))

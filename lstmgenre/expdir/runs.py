@@ -1,4 +1,4 @@
-"""What was run in a directory: a record a command, log/NAME.json beside the log NAME.log."""
+"""What was run in a directory: a record a command, log/NAME.json beside the log NAME.log, or beside an archive."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 
 from lstmgenre.errors import LstmGenreError
 from lstmgenre.files import read_json, write_json
+from lstmgenre.tables.records import is_record
 
 _LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile")
 
@@ -57,24 +58,31 @@ class Run:
         return before.options == self.options and before.seconds is not None and before.seconds >= (self.seconds or 0)
 
     def write(self, path: Path) -> None:
-        write_json(path, {name: value for name, value in asdict(self).items() if name != "directory"})
+        write_json(path, self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "directory"}
 
 
 def read_run(path: Path) -> Run:
-    """The record log/NAME.json. Raises DataError where there is none, FormatError where it is damaged."""
+    """The record log/NAME.json or NAME.ark.json. Raises DataError where there is none, FormatError where it is
+    damaged."""
     return read_json(path, partial(_of, path), "delete it, or run the command again")
 
 
 def read_runs(directories: Iterable[Path]) -> list[Run]:
     """What was run in these directories and those up to four levels below them, in the order of time."""
-    patterns = ["*/" * depth + "log/*.json" for depth in range(5)]
-    records = {path for directory in directories for pattern in patterns for path in directory.glob(pattern)}
+    records: set[Path] = set()
+    for directory in directories:
+        for depth in range(5):
+            records.update(directory.glob("*/" * depth + "log/*.json"))
+            records.update(filter(is_record, directory.glob("*/" * depth + "*.ark.json")))
     return sorted(map(read_run, records), key=lambda run: (run.started, run.directory, run.name))
 
 
 def _of(path: Path, record: Mapping[str, Any]) -> Run:
     return Run(
-        directory=path.parent.parent,
+        directory=path.parent if path.name.endswith(".ark.json") else path.parent.parent,
         name=record.get("name", path.stem),
         command=record["command"],
         options=dict(record["options"]),

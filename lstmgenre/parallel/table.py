@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lstmgenre.errors import DataError, ModelError, UsageError
-from lstmgenre.files import atomic_output, exclusive, state_of
+from lstmgenre.files import atomic_output, exclusive, own_directory, state_of
 from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import Engine
 from lstmgenre.parallel.run import run
@@ -24,7 +25,9 @@ from lstmgenre.tables import Kind, TableWriter, file_of, read_script, read_table
 from lstmgenre.tables.opening import is_stream
 from lstmgenre.tables.specifiers import parse_rspecifier, parse_wspecifier
 
-_SHARD = re.compile(r"\.?([0-9a-f]{32})\.(?:scp|ark)(?:\.\w+\.tmp)?")
+logger = logging.getLogger(__name__)
+
+_SHARD = re.compile(r"\.?[0-9a-f]{32}\.(?:scp|ark)(?:\.\w+\.tmp)?")
 
 Entries = Iterator[tuple[str, np.ndarray]]
 Step = Callable[..., Entries]  # step(entries, **options): entries
@@ -53,18 +56,19 @@ def map_table(
 ) -> int:
     """Write what step(matrices of a table, **options) yields; returns the number of entries.
 
-    A single job streams. More take a part of the scp each, log to log/ARCHIVE.JOB.log and keep their output in
-    ARCHIVE.shards/ until all are done. After a failure or a kill the finished parts stay there, and the same command
-    makes the others, and all those again whose lines, options or files (that the lines name, and `made_with`) have
-    changed since, or may have: what a command gives. Raises DataError for an empty table, for one whose results are of
-    several widths, and where another run is at it; UsageError where there is no scp to divide or no file to write.
+    A single job streams. More take a part of the scp each, and keep their output and their logs in ARCHIVE.shards/
+    until all are done; what they warned of is then said here. After a failure or a kill the finished parts stay there,
+    and the same command makes the others, and all those again whose lines, options or files (that the lines name, and
+    `made_with`) have changed since, or may have: what a command gives. Raises DataError for an empty table, for one
+    whose results are of several widths, and where another run is at it; UsageError where there is no scp to divide or
+    no file to write.
     """
     writer = TableWriter(wspecifier, kind)
     function = partial(step, **options)
     if jobs == 1:
         return _write(writer, _alike(_named(function(read_table(rspecifier)), rspecifier), rspecifier))
-    source, archive = parse_rspecifier(rspecifier), Path(parse_wspecifier(wspecifier).archive)
-    if not source.script or is_stream(str(archive)):
+    source, target = parse_rspecifier(rspecifier), Path(parse_wspecifier(wspecifier).archive)
+    if not source.script or is_stream(str(target)):
         raise UsageError(f"{rspecifier} to {wspecifier}: --nj above 1 needs an scp: and a file to write")
     lines = [f"{key} {rxfilename}\n" for key, rxfilename in read_script(rspecifier)]
     if not lines:
@@ -72,8 +76,9 @@ def map_table(
     jobs = min(jobs, len(lines))
     read_options = rspecifier.partition(":")[0]
     common = [step.__qualname__, options, read_options, kind, [_state(file) for file in made_with]]
-    with exclusive(archive.with_name(f"{archive.name}.shards")) as folder:
+    with exclusive(own_directory(target.with_name(f"{target.name}.shards"))) as folder:
         shards = []
+        logs = [folder / f"{target.stem}.{k + 1}.log" for k in range(jobs)]
         try:
             for k in range(jobs):
                 part = lines[k * len(lines) // jobs : (k + 1) * len(lines) // jobs]
@@ -82,11 +87,11 @@ def map_table(
                     stream.writelines(part)
                 archive = script.with_suffix(".ark")
                 shards.append(TableShard(function, f"{read_options}:{script}", archive, kind, rspecifier))
-            _remove_all_but({shard.archive.stem for shard in shards}, folder)
-            run(run_shard, shards, jobs, str(archive.parent / "log" / f"{archive.stem}.JOB.log"), engine)
+            run(run_shard, shards, jobs, str(folder / f"{target.stem}.JOB.log"), engine)
             made = (entry for shard in shards for entry in read_table(f"ark:{shard.archive}", kind))
             count = _write(writer, _alike(made, rspecifier))
-            _remove_all_but(set(), folder)
+            _tell_warnings(logs)
+            _remove_shards(folder, target.stem)
         finally:
             for shard in shards:
                 shard.archive.with_suffix(".scp").unlink(missing_ok=True)
@@ -152,8 +157,15 @@ def _state(file: Path | str) -> list[Any]:
     return state_of(file) if str(file) else [secrets.token_hex()]
 
 
-def _remove_all_but(stems: set[str], folder: Path) -> None:
-    """Remove lists and archives of shards, and what a writer that was killed has left of them."""
+def _tell_warnings(logs: list[Path]) -> None:
+    for log in logs:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("WARNING ("):
+                logger.warning("%s", line.partition(") ")[2])
+
+
+def _remove_shards(folder: Path, name: str) -> None:
+    """Remove lists, archives and logs of shards, of this run and earlier ones, and what a killed writer has left."""
     for path in folder.iterdir():
-        if (ours := _SHARD.fullmatch(path.name)) and ours[1] not in stems:
+        if _SHARD.fullmatch(path.name) or re.fullmatch(rf"{re.escape(name)}\.\d+\.log", path.name):
             path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from lstmgenre.tables import compression
 from lstmgenre.tables.encoding import checked, encode
 from lstmgenre.tables.maps import read_map
 from lstmgenre.tables.opening import is_pipe, is_standard, is_stream, open_output
+from lstmgenre.tables.records import remove_record
 from lstmgenre.tables.rules import Kind, check_key, is_utf8
 from lstmgenre.tables.specifiers import parse_wspecifier
 
@@ -103,12 +104,16 @@ class TableWriter:
 
     def _settle(self, error: type[BaseException] | None, *_: Any) -> None:
         # Runs before any file gets its name: a disk that is full must undo both. The scp, which readers start from,
-        # comes last, and an old one must never point into the new archive.
-        if error is None and self._script:
-            self._archive.flush()
+        # comes last, and an old one must never point into the new archive, nor an old record tell of it.
+        if error is not None:
+            return
+        self._archive.flush()
+        if self._script:
             self._script.flush()
             if not is_stream(self._spec.script):
                 Path(os.path.realpath(self._spec.script)).unlink(missing_ok=True)
+        if not is_stream(self._spec.archive):
+            remove_record(self._spec.archive)
 
 
 def _is_same(first: str, second: str) -> bool:
