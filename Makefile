@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL_SCRIPTS := $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: setup demo test lint docs dist clean
+.PHONY: setup demo test quick lint docs dist clean
 
 setup: $(VENV)/.installed
 
@@ -19,8 +19,12 @@ $(VENV)/.installed: pyproject.toml lstmgenre/scattering/_kernel.c
 demo: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" recipes/ismir2004/run.sh
 
+# loadgroup: the tests that share what takes long to make run on one worker, and it is made once.
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+quick: setup
+	$(BIN)/python -m pytest -n 2 -m 'not system and not slow'
 
 lint: setup
 	$(BIN)/ruff check .

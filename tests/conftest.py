@@ -18,6 +18,21 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no reas
 settings.load_profile("untimed")
 
 
+SHARED = {
+    "built",
+    "whole_run",
+}  # fixtures of a module that take a minute: one worker makes them, and has all their tests
+STARTERS = {"shell", "python", *SHARED}  # fixtures that start processes
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not STARTERS.isdisjoint(item.fixturenames):
+            item.add_marker(pytest.mark.system)
+        for name in SHARED.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """tmp_path, and the directory that the test runs in."""

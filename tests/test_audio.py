@@ -218,6 +218,7 @@ PROGRAM = (
 )
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("extension", "cuda", "native"),
     [("whole", None, "True"), ("whole", "13.0", "True"), ("without CUDA", None, "False")],
@@ -227,6 +228,7 @@ def test_torchaudio_is_imported(tmp_path, extension, cuda, native):
     assert result.stdout.strip() == native, result.stderr
 
 
+@pytest.mark.system
 def test_a_torchaudio_that_is_broken_beside_cuda_is_not_patched(tmp_path):
     result = import_beside(tmp_path, "without CUDA", "13.0")
     assert result.returncode != 0

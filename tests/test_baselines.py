@@ -58,6 +58,7 @@ def corpus(tmp_path_factory):
     return root
 
 
+@pytest.mark.system
 def test_every_baseline_is_scored_on_every_track(corpus):
     train, test = DataDir.read(corpus / "train"), DataDir.read(corpus / "test")
     scores = {name: report.tracks[name] for name, report in baselines.score(train, test, jobs=2)}
@@ -89,6 +90,7 @@ def test_vectors_are_means_and_deviations_over_frames(corpus):
         )
 
 
+@pytest.mark.system
 def test_an_unreadable_track_is_named(corpus, tmp_path):
     data = DataDir.read(corpus / "test")
     data.path = tmp_path

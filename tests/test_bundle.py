@@ -372,6 +372,7 @@ def test_a_pickle_in_a_bundle_is_an_error_and_is_not_loaded(packed, name):
         lstmgenre.load(packed)
 
 
+@pytest.mark.system
 def test_importing_the_package_is_light():
     code = "import sys, lstmgenre; sys.exit(bool({'numpy', 'torch', 'sklearn'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -18,7 +18,7 @@ from lstmgenre.datadir import DataDir
 from lstmgenre.nnet1 import init
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import PAPER, FeatureConfig
-from lstmgenre.tables import TableWriter, read_table
+from lstmgenre.tables import NO_PIPES, TableWriter, read_table
 from tests.music import make_tree, write_music
 
 GENRES = ["classical", "rock_pop"]
@@ -54,6 +54,11 @@ def model(work):
     return "exp/dnn"
 
 
+def bash(line):
+    """Change files with the tools one has at hand."""
+    subprocess.run(["bash", "-e", "-c", line], check=True)
+
+
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -68,6 +73,7 @@ def test_every_command_says_how_it_is_used_with_an_example():
         assert f"Example: lstmgenre prep-data {corpus}" in " ".join(run("prep-data", corpus, "--help").stdout.split())
 
 
+@pytest.mark.system
 def test_help_loads_nothing_heavy():
     heavy = {"torch", "numpy", "scipy", "sklearn", "joblib", "rich"}
     code = f"import sys, lstmgenre.cli; print({heavy} & set(sys.modules))"
@@ -79,6 +85,7 @@ def test_the_version_is_that_of_the_package(command):
     assert command("--version").stdout == f"lstmgenre {metadata.version('lstmgenre')}\n"
 
 
+@pytest.mark.system
 def test_python_m_is_the_same_command():
     shown = subprocess.run([sys.executable, "-m", "lstmgenre", "--help"], capture_output=True, text=True, check=True)
     assert "train-lstm" in shown.stdout
@@ -131,22 +138,23 @@ def test_a_config_with_a_mistake_is_a_usage_error(work, content, said):
 
 
 @pytest.mark.parametrize("kind", ["dnn", "lstm"])
-def test_train_forward_pool_svm_score(work, kind, shell):
+def test_train_forward_pool_svm_score(work, kind, command):
     """The whole chain on easy data, a step at a time; kaldiio, not our reader, looks at what was written."""
     shape = {
         "dnn": "--minibatch-size 32 --hidden 8",
         "lstm": "--hidden 6 --cell-dim 8 --batch-size 20 --param-scale 0.1",
     }[kind]
-    done = shell(
-        f"lstmgenre train-{kind} data/train exp/{kind} {shape} --max-iters 4 --learn-rate 0.02 && "
-        f"lstmgenre forward exp/{kind} scp:data/train/feats.scp ark,scp:train.ark,train.scp && "
-        f"lstmgenre forward exp/{kind} scp:data/test/feats.scp ark,scp:test.ark,test.scp && "
-        "lstmgenre pool-segments scp:train.scp ark,t:train.seg --fuse scp:data/train/feats.scp && "
-        "lstmgenre pool-segments scp:test.scp ark,t:test.seg --fuse scp:data/test/feats.scp && "
-        "lstmgenre train-svm data/train ark:train.seg svm && "
-        "lstmgenre score data/test --post scp:test.scp --svm svm --segments ark:test.seg --json"
-    )
-    assert done.returncode == 0, done.stderr
+    for line in (
+        f"train-{kind} data/train exp/{kind} {shape} --max-iters 4 --learn-rate 0.02",
+        f"forward exp/{kind} scp:data/train/feats.scp ark,scp:train.ark,train.scp",
+        f"forward exp/{kind} scp:data/test/feats.scp ark,scp:test.ark,test.scp",
+        "pool-segments scp:train.scp ark,t:train.seg --fuse scp:data/train/feats.scp",
+        "pool-segments scp:test.scp ark,t:test.seg --fuse scp:data/test/feats.scp",
+        "train-svm data/train ark:train.seg svm",
+        "score data/test --post scp:test.scp --svm svm --segments ark:test.seg --json",
+    ):
+        done = command(line)
+        assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
     assert score["frames"]["accuracy"] > 0.9
     assert score["tracks"]["majority vote"]["accuracy"] == score["tracks"]["svm"]["accuracy"] == 1
@@ -166,33 +174,30 @@ def test_train_forward_pool_svm_score(work, kind, shell):
     assert not {utt2spk[u] for u in held_out} & {utt2spk[u] for u in trained}
 
 
-def test_commands_pipe_into_each_other(work, model, shell):
+def test_commands_pipe_into_each_other(work, model, shell, command):
     piped = shell(
         f"cat data/test/feats.scp | lstmgenre forward {model} scp:- ark:- | lstmgenre pool-segments ark:- ark,t:- | "
         "tee piped.txt | lstmgenre train-svm data/test ark:- svm"
     )
     assert piped.returncode == 0, piped.stderr
-    stepwise = shell(
-        f"lstmgenre forward {model} scp:data/test/feats.scp ark:p.ark && lstmgenre pool-segments ark:p.ark ark,t:s.txt"
-    )
-    assert stepwise.returncode == 0
+    for line in (f"forward {model} scp:data/test/feats.scp ark:p.ark", "pool-segments ark:p.ark ark,t:s.txt"):
+        assert command(line).returncode == 0
     assert (work / "piped.txt").read_text() == (work / "s.txt").read_text()
 
 
 def test_a_reader_that_leaves_early_is_no_error_to_tell(work, model, shell):
-    done = shell(f"for k in $(seq 400); do cat data/train/feats.scp | sed \"s/^/$k-/\"; done >big.scp;"
-                 f"lstmgenre forward {model} scp:big.scp ark:- | head -c 100 >/dev/null")  # fmt: skip
+    bash('for k in $(seq 400); do cat data/train/feats.scp | sed "s/^/$k-/"; done >big.scp')
+    done = shell(f"lstmgenre forward {model} scp:big.scp ark:- | head -c 100 >/dev/null; exit ${{PIPESTATUS[0]}}")
     assert "Traceback" not in done.stderr
     assert "error" not in done.stderr.lower()
-    status = shell(f"lstmgenre forward {model} scp:big.scp ark:- | head -c 100 >/dev/null; exit ${{PIPESTATUS[0]}}")
-    assert status.returncode == 128 + signal.SIGPIPE
+    assert done.returncode == 128 + signal.SIGPIPE
 
 
-def test_a_writer_that_dies_fails_its_reader(work, model, shell):
-    done = shell(f"lstmgenre forward {model} 'ark:cat data/train/data/f.ark | head -c 3000 |' ark:out.ark")
+def test_a_writer_that_dies_fails_its_reader(work, model, command):
+    done = command(f"forward {model} 'ark:cat data/train/data/f.ark | head -c 3000 |' ark:out.ark")
     assert done.returncode == 1
     assert not (work / "out.ark").exists()
-    failing = shell(f"lstmgenre forward {model} 'ark:cat nothing-here.ark |' ark:out.ark")
+    failing = command(f"forward {model} 'ark:cat nothing-here.ark |' ark:out.ark")
     assert failing.returncode == 1
     assert "nothing-here.ark" in failing.stderr
 
@@ -220,7 +225,7 @@ def test_a_refused_run_leaves_the_record_of_the_one_that_made_the_model(work, co
     assert (work / "exp/a/log/train-dnn.json").read_text() == record
 
 
-def test_commands_that_write_a_table_keep_a_record_beside_it(work, model, command, shell):
+def test_commands_that_write_a_table_keep_a_record_beside_it(work, model, command):
     assert command(f"forward {model} scp:data/test/feats.scp ark,scp:exp/post.ark,exp/post.scp").returncode == 0
     assert command("pool-segments scp:exp/post.scp ark:exp/seg.ark --threshold 0.7").returncode == 0
     assert command("score data/test --post scp:exp/post.scp --out exp/test/score.json").returncode == 0
@@ -233,7 +238,7 @@ def test_commands_that_write_a_table_keep_a_record_beside_it(work, model, comman
     assert all(run["seconds"] >= 0 and libraries <= set(run["versions"]) for run in records.values())
     assert not Path("exp/log").exists()
     before = set(work.rglob("*"))
-    assert shell(f"lstmgenre forward {model} scp:data/test/feats.scp ark:- >/dev/null").returncode == 0
+    assert command(f"forward {model} scp:data/test/feats.scp ark:-").returncode == 0
     assert set(work.rglob("*")) == before
 
 
@@ -325,6 +330,7 @@ def test_numbers_that_are_not_finite_are_usage_errors(work, command, line):
     assert command("train-svm data/train ark:x svm --config c.toml").returncode == 2
 
 
+@pytest.mark.system
 def test_scoring_and_pooling_load_no_torch(work, model):
     code = (
         "import sys, lstmgenre.scoring, lstmgenre.segments, lstmgenre.parallel.table, lstmgenre.svm; "
@@ -334,10 +340,9 @@ def test_scoring_and_pooling_load_no_torch(work, model):
     assert loaded.strip() == "set()"
 
 
-def test_no_pipes_forbids_commands(work, model, shell):
-    line = one_line(
-        shell(f"lstmgenre --no-pipes forward {model} 'ark:touch ran; cat data/test/data/f.ark |' ark:out.ark")
-    )
+def test_no_pipes_forbids_commands(work, model, command, monkeypatch):
+    monkeypatch.setenv(NO_PIPES, "0")  # what the option sets is taken back after the test
+    line = one_line(command(f"--no-pipes forward {model} 'ark:touch ran; cat data/test/data/f.ark |' ark:out.ark"))
     assert "touch ran" in line
     assert not (work / "ran").exists()
 
@@ -374,23 +379,23 @@ def test_features_of_another_bank_are_refused(work, model, command):
         ("true", "extract-scat data/none", "data/none"),
     ],
 )  # fmt: skip
-def test_bad_input_gets_one_line_and_status_1(work, model, shell, command, edit, line, said):
-    assert shell(edit).returncode == 0
+def test_bad_input_gets_one_line_and_status_1(work, model, command, edit, line, said):
+    bash(edit)
     assert said in one_line(command(line))
     assert not (work / "o.ark").exists()
 
 
-def test_labels_that_miss_or_do_not_fit_are_named_by_score(work, model, shell, command):
+def test_labels_that_miss_or_do_not_fit_are_named_by_score(work, model, command):
     assert run("forward", model, "scp:data/test/feats.scp", "ark:p.ark").exit_code == 0
-    shell("sed -i '1s/classical/polka/' data/test/utt2genre")
+    bash("sed -i '1s/classical/polka/' data/test/utt2genre")
     assert "unknown genre 'polka'" in one_line(command("score data/test --post ark:p.ark"))
-    shell("sed -i 1d data/test/utt2genre")
+    bash("sed -i 1d data/test/utt2genre")
     assert "no line in utt2genre" in one_line(command("score data/test --post ark:p.ark"))
 
 
-def test_validate_data_says_what_mends_and_fix_mends_it(work, shell, command):
+def test_validate_data_says_what_mends_and_fix_mends_it(work, command):
     assert command("validate-data data/train").returncode == 0
-    shell("sort -r data/train/utt2spk >u && mv u data/train/utt2spk && sed -i '1d; 3s/ .*//' data/train/feats.scp")
+    bash("sort -r data/train/utt2spk >u && mv u data/train/utt2spk && sed -i '1d; 3s/ .*//' data/train/feats.scp")
     broken = command("validate-data data/train")
     assert broken.returncode == 1
     assert "not in C order" in broken.stderr

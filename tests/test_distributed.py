@@ -84,6 +84,7 @@ def assert_same_training(one: Path, two: Path) -> None:
         assert [theirs[name] for name in COUNTED] == [mine[name] for name in COUNTED]
 
 
+@pytest.mark.system
 def test_two_ranks_train_the_dnn_of_one(start, tmp_path):
     alone, shared = start(LINES["dnn"], "alone", []), start(LINES["dnn"], "shared", TORCHRUN)
     assert len(ours(end(alone))) == len(ours(end(shared)))  # one rank logs
@@ -116,6 +117,7 @@ def error_of(process: subprocess.Popen[str]) -> str:
     return error
 
 
+@pytest.mark.system
 def test_two_ranks_train_the_lstm_of_one_also_when_stopped_or_when_one_is_lost_on_the_way(start, tmp_path):
     exp = tmp_path / "shared/exp"
     alone, shared = start(LINES["lstm"], "alone", []), start(LINES["lstm"], "shared", TORCHRUN)
@@ -133,6 +135,7 @@ def test_two_ranks_train_the_lstm_of_one_also_when_stopped_or_when_one_is_lost_o
     assert_same_training(tmp_path / "alone/exp", exp)
 
 
+@pytest.mark.system
 def test_an_error_of_one_rank_alone_is_told_once_and_ends_all(start, tmp_path):
     scp = tmp_path / "data/feats.scp"
     first, *rest = scp.read_text().splitlines()

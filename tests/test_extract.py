@@ -27,6 +27,7 @@ def features_of(data):
     return dict(read_table(f"scp:{data.path}/feats.scp"))
 
 
+@pytest.mark.system
 def test_each_utterance_gets_the_features_of_its_audio(data):
     assert extract.extract(data, SMALL, jobs=2) == extract.Extraction(6, {})
     transform = ScatteringFeatures(SMALL)
@@ -42,6 +43,7 @@ def test_each_utterance_gets_the_features_of_its_audio(data):
     assert len((data.path / "data" / "scat_paths.txt").read_text().splitlines()) == transform.dim + 1
 
 
+@pytest.mark.system
 def test_the_number_of_jobs_changes_no_number(data, tmp_path):
     extract.extract(data, SMALL, jobs=1)
     first = features_of(data)
@@ -118,33 +120,35 @@ def test_a_track_shorter_than_a_window_is_said(data, tmp_path):
     assert "less than one window" in (data.path / "log" / "extract_scat.1.log").read_text()
 
 
-_RUN = """
+SLOW = """
 import sys, time
 from lstmgenre.datadir import DataDir
 from lstmgenre.scattering import extract
 from tests.banks import SMALL
 whole = extract._write
 def slow(*arguments):
-    time.sleep({pause})
+    time.sleep(0.3)
     return whole(*arguments)
 extract._write = slow
 extract.extract(DataDir.read(sys.argv[1]), SMALL)
 """
 
 
-def start(data, pause):
-    return subprocess.Popen([sys.executable, "-c", _RUN.format(pause=pause), str(data.path)])
+def start(data):
+    """Extract in a process of its own, with a pause before each track."""
+    return subprocess.Popen([sys.executable, "-c", SLOW, str(data.path)])
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("finished", [0, 1, 4])
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, finished):
-    assert start(data, 0).wait() == 0
+    extract.extract(DataDir.read(data.path), SMALL)
     files = ["feats.scp", "utt2num_frames", "utt2dur", "data/scat.1.ark"]
     expected = {name: (data.path / name).read_bytes() for name in files}
     shutil.rmtree(data.path / "data")
     (data.path / "feats.scp").unlink()
 
-    killed = start(data, 0.3)
+    killed = start(data)
     journal, part = data.path / "data" / "scat.1.journal", data.path / "data" / "scat.1.ark.part"
     deadline = time.monotonic() + 60
     while not (journal.exists() and part.exists()) or count_done(data.path / "data") < finished:
@@ -157,13 +161,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, finis
     journal.write_text(journal.read_text() + '{"utterance": "a2')
     kept = {json.loads(line)["utterance"] for line in journal.read_text().splitlines()[1:-1]}
 
-    assert start(data, 0).wait() == 0
+    extract.extract(DataDir.read(data.path), SMALL)
     assert {name: (data.path / name).read_bytes() for name in files} == expected
     log = (data.path / "log" / "extract_scat.1.log").read_text()
     assert len(kept) >= finished
     assert not any(f"{name}:" in log for name in kept)  # what was finished is not done again
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_a_run_goes_on_with_another_number_of_jobs(data, tmp_path, jobs):
     extract.extract(data, SMALL, jobs=3)
@@ -211,6 +216,7 @@ def test_one_run_at_a_time_extracts_and_the_next_finds_all_done(data):
     assert (data.path / "data" / "scat.1.ark").stat().st_mtime_ns == made
 
 
+@pytest.mark.system
 def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
     waiting = []
 
@@ -231,6 +237,7 @@ def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
     assert {path: path.read_bytes() for path in (data.path / "data").iterdir()} == made
 
 
+@pytest.mark.system
 def test_archives_of_more_jobs_do_not_stay(data):
     extract.extract(data, SMALL, jobs=3)
     extract.extract(DataDir.read(data.path), replace(SMALL, quantise=True), jobs=2)

@@ -357,6 +357,7 @@ def test_less_than_two_genres(tmp_path, files):
         folders.prepare(tmp_path / "src", tmp_path / "data")
 
 
+@pytest.mark.system
 def test_several_processes_find_the_same(tmp_path):
     src = make_tree(tmp_path / "src", ["a", "b"], 4)
     (src / "a/broken.mp3").write_bytes(b"no music")

@@ -27,6 +27,8 @@ from lstmgenre.scattering import scat_json
 from lstmgenre.tables import TableWriter, read_map, write_map
 from tests.banks import SMALL
 
+pytestmark = pytest.mark.system
+
 EXTRACT = "extract-scat data --bank bank/scat.json"
 FORWARD = "forward exp/net scp:feats/feats.scp ark,scp:out/post.ark,out/post.scp"
 POOL = "pool-segments scp:feats/post.scp ark,scp:out/seg.ark,out/seg.scp --fuse scp:feats/feats.scp"

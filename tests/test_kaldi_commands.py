@@ -110,7 +110,7 @@ def test_a_gpu_that_is_asked_for_must_be_there(monkeypatch):
     assert "perhaps is none of auto, cpu, cuda, yes, wait, no, optional" in " ".join(done.output.split())
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.system)])
 def test_features_that_do_not_fit_are_told_with_table_and_utterance(run, model, tmp_path, jobs):
     with TableWriter("ark,scp:wide.ark,wide.scp") as table:
         for name in "song-1", "song-2":

@@ -23,6 +23,8 @@ from lstmgenre.tables.opening import NO_PIPES
 from tests import shards
 from tests.banks import SMALL
 
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("dask")]
+
 ROOT = Path(__file__).parents[1]
 
 

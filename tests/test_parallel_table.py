@@ -13,6 +13,8 @@ from lstmgenre.parallel.table import map_table
 from lstmgenre.tables import TableWriter, read_map, write_map
 from tests import shards
 
+pytestmark = pytest.mark.system
+
 NAMES = [f"u{k}" for k in range(7)]  # in three shards: u0 u1 | u2 u3 | u4 u5 u6
 GATE = "if [ -e gate ]; then tail -c +4 u2.ark; else exit 1; fi |"
 

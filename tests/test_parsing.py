@@ -124,6 +124,7 @@ def test_lstmgenre_alone_says_what_to_do_first(run):
     assert "lstmgenre --help" in done.output
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [("lstmgenre tr", "train-dnn train-lstm train-svm"), ("lstmgenre forward --appl", "--apply-log")],

@@ -72,7 +72,7 @@ def command(corpus, work, options=""):
 
 
 @pytest.fixture(scope="module")
-def done(corpus, tmp_path_factory, environment):
+def whole_run(corpus, tmp_path_factory, environment):
     """The work directory of a whole run, and what it printed."""
     work = tmp_path_factory.mktemp("recipe") / "w"
     run = subprocess.run(["bash", "-c", command(corpus, work)], env=environment, capture_output=True, text=True)
@@ -80,8 +80,8 @@ def done(corpus, tmp_path_factory, environment):
     return work, run.stdout
 
 
-def test_the_recipe_runs_to_its_tables_on_both_splits(done):
-    work, tables = done
+def test_the_recipe_runs_to_its_tables_on_both_splits(whole_run):
+    work, tables = whole_run
     for row in ("Table 2.", "baseline-DNN1(525-8-6)", "Table 4.", "LSTM(525-8-6)", "LSeg acc", "FSeg acc"):
         assert row in tables
     for exp in ("exp", "exp/artist"):
@@ -105,13 +105,13 @@ def test_the_recipe_runs_to_its_tables_on_both_splits(done):
         assert f"\nlstmgenre {step} " in results
 
 
-def test_its_bundle_names_the_genre_of_a_song(done, corpus, shell):
-    song = shell(f"lstmgenre predict '{done[0]}/exp/bundle' '{corpus}/audio/development/world_two_2.mp3'")
+def test_its_bundle_names_the_genre_of_a_song(whole_run, corpus, shell):
+    song = shell(f"lstmgenre predict '{whole_run[0]}/exp/bundle' '{corpus}/audio/development/world_two_2.mp3'")
     assert "world_two_2.mp3: world (" in song.stdout
 
 
-def test_nothing_is_done_twice(done, corpus, shell):
-    work, tables = done
+def test_nothing_is_done_twice(whole_run, corpus, shell):
+    work, tables = whole_run
     products = [path for path in (work / "exp").rglob("*") if path.suffix in {".ark", ".nnet"}]
     products += work.glob("exp/lstm1/*/svm.json")
     made = {path: path.stat().st_mtime_ns for path in products}
@@ -121,26 +121,26 @@ def test_nothing_is_done_twice(done, corpus, shell):
     assert {path: path.stat().st_mtime_ns for path in products} == made
 
 
-def test_a_network_trained_beside_others_is_the_one_trained_alone(done, corpus, shell, tmp_path):
+def test_a_network_trained_beside_others_is_the_one_trained_alone(whole_run, corpus, shell, tmp_path):
     options = f"--config '{corpus}/tiny.toml' --hidden 8 --cell-dim 12"
-    alone = shell(f"lstmgenre train-lstm '{done[0]}/data/train' alone {options}")
+    alone = shell(f"lstmgenre train-lstm '{whole_run[0]}/data/train' alone {options}")
     assert alone.returncode == 0, alone.stderr
-    assert (tmp_path / "alone/final.nnet").read_bytes() == (done[0] / "exp/lstm1/final.nnet").read_bytes()
+    assert (tmp_path / "alone/final.nnet").read_bytes() == (whole_run[0] / "exp/lstm1/final.nnet").read_bytes()
 
 
-def test_without_an_lstm_there_are_tables_and_a_reason_why_no_bundle(done, corpus, shell):
-    last = shell(command(corpus, done[0], "--models dnn1 --split paper --stage 6"))
+def test_without_an_lstm_there_are_tables_and_a_reason_why_no_bundle(whole_run, corpus, shell):
+    last = shell(command(corpus, whole_run[0], "--models dnn1 --split paper --stage 6"))
     assert last.returncode == 0, last.stderr
     assert "no bundle: that is an LSTM" in last.stderr
     assert "baseline-DNN1(525-8-6)" in last.stdout
 
 
-def test_a_network_that_cannot_be_trained_ends_the_recipe(done, corpus, shell, tmp_path):
+def test_a_network_that_cannot_be_trained_ends_the_recipe(whole_run, corpus, shell, tmp_path):
     (tmp_path / "other.models").write_text("dnn9 train-dnn --hidden 8")
     (tmp_path / "other.toml").write_text(TOML)
-    (done[0] / "exp/dnn9").mkdir()
-    (done[0] / "exp/dnn9/training.json").write_text("nonsense")
-    failed = shell(f"'{RECIPE}/run.sh' --conf ./other --work '{done[0]}' --split paper --stage 3")
+    (whole_run[0] / "exp/dnn9").mkdir()
+    (whole_run[0] / "exp/dnn9/training.json").write_text("nonsense")
+    failed = shell(f"'{RECIPE}/run.sh' --conf ./other --work '{whole_run[0]}' --split paper --stage 3")
     assert failed.returncode == 1
     assert "exp/dnn9/training.json" in failed.stderr
     assert "stage 4" not in failed.stderr

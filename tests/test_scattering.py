@@ -229,6 +229,7 @@ class Silence:
         return np.zeros(len(range(*part.indices(self.samples))), np.float32)
 
 
+@pytest.mark.slow
 def test_a_long_track_is_never_copied_as_a_whole():
     peaks = []
     lengths = [minutes * 60 * 22050 for minutes in (3, 15)]
@@ -241,6 +242,8 @@ def test_a_long_track_is_never_copied_as_a_whole():
     assert peaks[1] < 200e6
 
 
+@pytest.mark.slow
+@pytest.mark.system
 def test_two_hours_take_less_than_500_megabytes():
     # A process of its own, and VmHWM: getrusage counts the memory of the process that started it in.
     code = """

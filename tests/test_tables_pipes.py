@@ -153,6 +153,7 @@ def test_standard_input_and_output(feats, python, name):
     assert (copy.returncode, copy.stdout) == (0, whole), copy.stderr
 
 
+@pytest.mark.system
 def test_a_standard_input_that_does_not_wait_is_made_to(here):
     code = "from lstmgenre.tables import read_table; print(*[key for key, _ in read_table('ark:-', 'vector')])"
     save("ark:a.ark", {f"u{k}": np.zeros(3, np.float32) for k in range(4)}, "vector")
@@ -168,6 +169,7 @@ def test_a_standard_input_that_does_not_wait_is_made_to(here):
     os.close(ours)
 
 
+@pytest.mark.system
 def test_a_closed_standard_output_is_a_broken_pipe(here):
     code = """
     import sys

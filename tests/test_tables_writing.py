@@ -158,6 +158,7 @@ def test_a_full_disk_leaves_neither_file(here, python):
     assert os.listdir() == []
 
 
+@pytest.mark.system
 def test_a_killed_writer_leaves_nothing_that_looks_complete(here):
     code = """
     import time
@@ -240,6 +241,7 @@ def test_memory_does_not_grow_with_the_number_of_utterances(here, python):
     assert peaks[1] - peaks[0] < 10_000  # kilobytes; the 300 matrices are 100 MB
 
 
+@pytest.mark.slow
 def test_the_pipe_from_features_to_segments_keeps_its_memory(here, python):
     """10 000 utterances are 80 MB on each side of forward; what it reads ahead, 4 MB, is full with 1 000, too."""
     init.dnn(20, [], 20, seed=1).write("exp/final.nnet")
