@@ -249,8 +249,8 @@ class Report:
         An utterance that is its own artist, as its own speaker in Kaldi, is by one who is not known.
         """
         artists = {artist for utterance, artist in trained.items() if artist != utterance}
-        self.known = {utterance for utterance in self.truth if tested.get(utterance) in artists}
         self.unknown = {utterance for utterance in self.truth if tested.get(utterance) == utterance}
+        self.known = {utterance for utterance in self.truth if tested.get(utterance) in artists} - self.unknown
         self.unknown_trained = sum(artist == utterance for utterance, artist in trained.items())
 
     def by_artists(self, name: str) -> dict[str, TrackScore]:

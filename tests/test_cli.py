@@ -260,7 +260,7 @@ def test_prep_data_tells_what_it_left_out_and_what_has_changed(command, tmp_path
     (tmp_path / "music/jazz/cover.jpg").touch()
     done = command("prep-data folders music data --held-out .3 --seed 1")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "2 of 14 files are left out" in done.stderr
+    assert "left_out.csv (2 of 14):" in done.stderr
     assert "\x1b" not in done.stderr
     assert {path.parent.name for path in tmp_path.glob("data/*/wav.scp")} == {"train", "valid", "test"}
     write_music(tmp_path / "music/jazz/new.wav")

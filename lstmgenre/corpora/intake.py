@@ -19,6 +19,7 @@ from lstmgenre.corpora.splits import TEST_FRACTION, TRAIN, Shares, choose
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output, exclusive
+from lstmgenre.text import visible
 
 logger = logging.getLogger(__name__)
 
@@ -144,14 +145,9 @@ class Intake:
         return {track: name for track, name in tracks.items() if name} | choose(free, self.shares, before)
 
 
-def shown(text: object) -> str:
-    """A name for one line on a terminal: what cannot be printed is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
-
-
 def some(names: Collection[object]) -> str:
     """The first of many names."""
-    return ", ".join(map(shown, list(names)[:_SHOWN])) + ", ..." * (len(names) > _SHOWN)
+    return ", ".join(map(str, list(names)[:_SHOWN])) + ", ..." * (len(names) > _SHOWN)
 
 
 def _tell_left_out(out: Path, left_out: Iterable[LeftOut], offered: int) -> None:
@@ -161,12 +157,12 @@ def _tell_left_out(out: Path, left_out: Iterable[LeftOut], offered: int) -> None
     if not kinds:
         return
     total = sum(map(len, kinds.values()))
-    logger.warning("%d of %d files are left out; each with its reason: %s", total, offered, out / "left_out.csv")
+    logger.warning("left out, each with its reason in %s (%d of %d):", out / "left_out.csv", total, offered)
     width = max(map(len, kinds))
     for reason, entries in sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0])):
-        named = f"{shown(entries[0].path)}: {shown(entries[0].detail)}"
-        paths = named if len(entries) == 1 else some([entry.path for entry in entries])
-        logger.info("%6d  %-*s  %s", len(entries), width, reason, paths)
+        alone = f"{entries[0].path}: {entries[0].detail}"
+        named = alone if len(entries) == 1 else some([entry.path for entry in entries])
+        logger.info("%6d  %-*s  %s", len(entries), width, reason, named)
 
 
 def _write_left_out(out: Path, left_out: Iterable[LeftOut]) -> None:
@@ -175,7 +171,7 @@ def _write_left_out(out: Path, left_out: Iterable[LeftOut]) -> None:
         rows.writerow(["path", "reason", "detail"])
         for path, reason, detail in sorted(left_out, key=lambda entry: os.fsencode(entry.path)):
             # Bytes of a name that are not UTF-8 stand escaped: the list itself is UTF-8.
-            rows.writerow([os.fsencode(path).decode("utf-8", "backslashreplace"), reason, shown(detail)])
+            rows.writerow([os.fsencode(path).decode("utf-8", "backslashreplace"), reason, visible(detail)])
 
 
 def _check_training(out: Path, sets: Mapping[Track, str], genres: Collection[str]) -> None:
@@ -190,18 +186,17 @@ def _check_training(out: Path, sets: Mapping[Track, str], genres: Collection[str
 def _tell_recordings(sets: Mapping[Track, str], recordings: Mapping[Path, Recording]) -> None:
     if unknown := [track.path for track in sets if track.artist is None]:
         numbers = len(unknown), len(sets)
-        logger.warning("artist unknown of %d of %d tracks, each counts as its own: %s", *numbers, some(unknown))
+        logger.warning("artist unknown, so each counts as its own (%d of %d): %s", *numbers, some(unknown))
     if damaged := [f"{found.path} {found.warning}" for track in sets if (found := recordings[track.path]).warning]:
-        logger.warning("%d recordings are damaged, and used as far as they go: %s", len(damaged), some(damaged))
+        logger.warning("damaged, and used as far as they go (%d): %s", len(damaged), some(damaged))
     alike: dict[str, list[Track]] = defaultdict(list)
     for track in sets:
         alike[track.content].append(track)
     pairs = [(same[0], copy) for content, same in alike.items() if content for copy in same[1:]]
     apart = [pair for pair in pairs if len({sets[track] for track in pair}) > 1]
-    for copies, what in ((pairs, "are copies of others, to the byte"), (apart, "are copies of files in another set")):
+    for copies, what in ((pairs, "copies of others, to the byte"), (apart, "copies of files in another set")):
         if copies:
-            named = some([f"{copy.path} of {first.path}" for first, copy in copies])
-            logger.warning("%d files %s: %s", len(copies), what, named)
+            logger.warning("%s (%d): %s", what, len(copies), some([f"{copy.path} of {of.path}" for of, copy in copies]))
 
 
 def _replace(out: Path, directories: Collection[DataDir]) -> None:

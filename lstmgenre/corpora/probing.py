@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +24,8 @@ from lstmgenre.files import atomic_output, open_own, own_directory
 from lstmgenre.parallel.run import run
 
 MIN_SECONDS = 8192 / 22050  # an analysis window of 370 ms (paper, section 3.1: T = 2^13 samples)
+
+_LOSSES = 2  # of processes at one file
 
 Progress = Callable[[str, int, Callable[[], int]], AbstractContextManager[None]]
 """Shows how far a block has come: is given a description, the total, and a function that counts what is done."""
@@ -103,7 +106,7 @@ def probe_all(out: Path, paths: Iterable[Path], jobs: int, progress: Progress) -
         _write(log / "intake.0.jsonl", *map(asdict, known.values()))  # before the other journals are begun anew
         for shard in shards:
             _write(shard.journal)
-        with progress("prep-data", len(todo), lambda: sum(_lines(shard.journal) for shard in shards)):
+        with progress("prep-data", len(todo), lambda: sum(_count(shard.journal) for shard in shards)):
             run(probe_shard, shards, jobs, str(log / "intake.JOB.log"))
         for shard in shards:
             known.update((found.path, found) for found in _read(shard.journal))
@@ -111,13 +114,25 @@ def probe_all(out: Path, paths: Iterable[Path], jobs: int, progress: Progress) -
 
 
 def probe_shard(shard: Shard) -> None:
-    """Write what is found, a line a file; after a kill, only what is not there yet."""
+    """Write what is found, a line a file; in a process that takes the place of a lost one, only what is not there yet.
+
+    A file at which two processes were lost is taken to be their end, and not opened again.
+    """
     done = {found.path for found in _read(shard.journal)}
+    begun = Counter(shard.journal.read_text(encoding="utf-8", errors="replace").splitlines())
     with open_own(shard.journal) as journal:
         for path in shard.paths:
-            if path not in done:
-                journal.write(json.dumps(asdict(probe(path))) + "\n")
+            if path in done:
+                continue
+            beginning = json.dumps({"begun": path})
+            if begun[beginning] < _LOSSES:
+                journal.write(beginning + "\n")
                 journal.flush()
+                found = probe(path)
+            else:
+                found = Recording(path, reason="cannot be decoded", detail="the decoder breaks down over it")
+            journal.write(json.dumps(asdict(found)) + "\n")
+            journal.flush()
 
 
 def kept(out: Path) -> dict[str, Recording]:
@@ -152,8 +167,9 @@ def _is_same(found: Recording) -> bool:
     return (found.size, found.time) == (status.st_size, status.st_mtime_ns)
 
 
-def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n")
+def _count(journal: Path) -> int:
+    """How many files it tells of, without reading what."""
+    return journal.read_bytes().count(b'{"path": ')
 
 
 def _write(path: Path, *lines: Mapping[str, Any]) -> None:
