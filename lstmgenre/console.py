@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ def fail(message: str) -> None:
     print(f"lstmgenre: error: {visible(message)}", file=sys.stderr)
 
 
-def emit(lines: Iterable[str], data: Any = None, as_json: bool = False) -> None:
+def emit(lines: list[str], data: Any = None, as_json: bool = False) -> None:
     """The result of a command on stdout: lines for a person, or JSON for a program."""
     if as_json:
         import json

@@ -77,11 +77,11 @@ def python():
 
 @pytest.fixture
 def command(capfd, monkeypatch):
-    """Run a command line as a shell would, main() included, but in this process."""
+    """Run a command line, or its words, as a shell would, main() included, but in this process."""
     from lstmgenre.__main__ import main
 
-    def run(line: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["lstmgenre", *shlex.split(line)])
+    def run(line: str | list[str]) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["lstmgenre", *(shlex.split(line) if isinstance(line, str) else line)])
         capfd.readouterr()
         try:
             main()

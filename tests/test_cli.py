@@ -243,9 +243,9 @@ def test_commands_that_write_a_table_keep_a_record_beside_it(work, model, comman
 
 
 def test_the_record_has_the_commit_of_a_checkout(work, command):
-    assert command("prep-data demo nowhere --seed -1").returncode == 1
-    kept = json.loads((work / "nowhere/log/demo.json").read_text())
-    assert kept["name"] == "prep-data demo"
+    assert command("prep-data folders none nowhere").returncode == 1
+    kept = json.loads((work / "nowhere/log/folders.json").read_text())
+    assert kept["name"] == "prep-data folders"
     head = subprocess.run(
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -358,7 +358,18 @@ def test_features_of_another_dimension_are_refused(work, command):
 def test_features_of_another_bank_are_refused(work, model, command):
     scat_json.write(work / "exp/dnn", PAPER)
     scat_json.write(work / "data/test/data", FeatureConfig(sample_rate=16000))
-    assert "another bank" in one_line(command(f"forward {model} scp:data/test/feats.scp ark:out.ark"))
+    (work / "ranged.scp").write_text((work / "data/test/feats.scp").read_text().replace("\n", "[0:9]\n"))
+    for given in (
+        "scp:data/test/feats.scp",
+        "p,scp:data/test/feats.scp",
+        "s,cs,scp:data/test/feats.scp",
+        "scp,p: data/test/feats.scp ",
+        "scp:ranged.scp",
+        "ark:data/test/data/f.ark",
+        "o,ark:data/test/data/f.ark",
+    ):
+        assert "another bank" in one_line(command(["forward", model, given, "ark:out.ark"]))
+    assert not (work / "out.ark").exists()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstmgenre import console
+from lstmgenre.cli import options
 from lstmgenre.cli.parsing import App
 from lstmgenre.text import OneLine, visible
 
@@ -112,7 +113,7 @@ class Backend(enum.StrEnum):
     slurm = "slurm"
 
 
-TableJobs = Annotated[int, typer.Option("--nj", min=1, help="Parallel jobs, from an scp: to a file.")]
+TableJobs = Annotated[int, options.jobs("Parallel jobs, from an scp: to a file.")]
 BackendOption = Annotated[
     Backend, typer.Option("--backend", help="Where jobs run: on this machine, on a dask cluster, by Slurm.")
 ]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lstmgenre.cli import options
 from lstmgenre.cli.app import app, run_record
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ def score_baselines(
     train_dir: Annotated[Path, typer.Argument(metavar="TRAIN_DIR")],
     test_dir: Annotated[Path, typer.Argument(metavar="TEST_DIR")],
     exp_root: Annotated[Path, typer.Argument(metavar="EXP_ROOT")],
-    nj: Annotated[int, typer.Option("--nj", min=1, help="Parallel jobs, for the MFCCs.")] = 1,
+    nj: Annotated[int, options.jobs("Parallel jobs, for the MFCCs.")] = 1,
 ) -> None:
     """Majority class, mean scattering and MFCC statistics with the linear SVM: EXP_ROOT/NAME/SPLIT/score.json of each.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lstmgenre.cli import options
+
 
 class Device(enum.StrEnum):
     auto = "auto"
@@ -35,7 +37,7 @@ DeviceOption = Annotated[
         help="Where to compute. Of Kaldi's, --use-gpu=no, yes and optional are known.",
     ),
 ]
-Threads = Annotated[int, typer.Option(min=0, help="Computing threads; 0: as many as there are cores.")]
+Threads = Annotated[int, options.whole(0, 1024, "Computing threads; 0: as many as there are cores.")]
 
 
 def set_up(device: Device, threads: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmgenre import console
+from lstmgenre.cli import options
 from lstmgenre.cli.app import app, run_record
 from lstmgenre.cli.parsing import App
 
@@ -20,21 +21,17 @@ logger = logging.getLogger(__name__)
 
 Source = Annotated[Path, typer.Argument(metavar="SRC")]
 Target = Annotated[Path, typer.Argument(metavar="DATA")]
-Seed = Annotated[int, typer.Option(help="Of the random choices.")]
-Jobs = Annotated[int, typer.Option("--nj", min=1, help="Processes that look at the files.")]
+Seed = Annotated[int, options.seed("Of the random choices.")]
+Jobs = Annotated[int, options.jobs("Processes that look at the files.")]
 Artists = Annotated[
     Path | None, typer.Option(metavar="CSV", help="Columns path, artist. Default: SRC/manifest.csv, then the tags.")
 ]
 Genres = Annotated[
     Path | None, typer.Option(metavar="CSV", help="Lines SPELLING,GENRE: what to call a genre; no GENRE leaves it out.")
 ]
-MinTracks = Annotated[int, typer.Option(min=1, help="Leave out genres of fewer tracks.")]
-TestFraction = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of the artists (or tracks) to test on; 0: no test set.")
-]
-HeldOut = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of the others for DATA/valid, to give to --cv-dir of train-*.")
-]
+MinTracks = Annotated[int, options.whole(1, options.MOST_TRACKS, "Leave out genres of fewer tracks.")]
+TestFraction = Annotated[float, options.real(0, 1, "Share of the artists (or tracks) to test on; 0: no test set.")]
+HeldOut = Annotated[float, options.real(0, 1, "Share of the others for DATA/valid, to give to --cv-dir of train-*.")]
 
 prep_data = App()
 app.add_typer(prep_data, name="prep-data", help="Write DATA/train and DATA/test from a corpus.")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lstmgenre.cli import options
 from lstmgenre.cli.app import app, run_record
 from lstmgenre.cli.corpora import Seed, tell
 
@@ -19,7 +20,7 @@ def split_data(
     context: typer.Context,
     data_dirs: Annotated[list[Path], typer.Argument(metavar="DATA_DIR")],
     out: Annotated[Path, typer.Argument(metavar="OUT")],
-    folds: Annotated[int, typer.Option(min=2, help="Each track is in the test part of one of them.")] = 2,
+    folds: Annotated[int, options.whole(2, options.MOST_FOLDS, "Each track is in the test part of one of them.")] = 2,
     seed: Seed = 0,
 ) -> None:
     """Regroup tracks by artist: OUT/1/train and OUT/1/test, and so on, each artist on one side, genres in like shares.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstmgenre import console
+from lstmgenre.cli import options
 from lstmgenre.cli.app import Address, Backend, BackendOption, Config, app, engine, run_record
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def extract_scat(
     config: Config = None,
     nj: Annotated[
         int,
-        typer.Option("--nj", min=1, help="Parallel jobs, an archive each; a run that was begun keeps its archives."),
+        options.jobs("Parallel jobs, an archive each; a run that was begun keeps its archives."),
     ] = 1,
     backend: BackendOption = Backend.loky,
     scheduler: Address = None,
@@ -33,12 +34,10 @@ def extract_scat(
     bank: Annotated[
         str, typer.Option(help="paper, kymatio, or a JSON file as scat.json beside the features.")
     ] = "paper",
-    octaves: Annotated[int, typer.Option(min=1, help="J of the kymatio bank.")] = 13,
-    quality: Annotated[int, typer.Option(min=1, help="Q of the kymatio bank: wavelets per octave.")] = 8,
-    window: Annotated[
-        int | None, typer.Option(min=4, help="T in samples, a power of two. Default: the bank's.")
-    ] = None,
-    sample_rate: Annotated[int | None, typer.Option(min=1, help="In Hz. Default: the bank's.")] = None,
+    octaves: Annotated[int, options.whole(1, 16, "J of the kymatio bank.")] = 13,
+    quality: Annotated[int, options.whole(1, 64, "Q of the kymatio bank: wavelets per octave.")] = 8,
+    window: Annotated[int | None, options.whole(4, 2**17, "T in samples, a power of two. Default: the bank's.")] = None,
+    sample_rate: Annotated[int | None, options.whole(1, 384_000, "In Hz. Default: the bank's.")] = None,
     quantise: Annotated[
         bool | None,
         typer.Option(help="Round the audio to 16 bits, as the paper's WAV files. Default: the bank's, off."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli import computing
+from lstmgenre.cli import computing, options
 from lstmgenre.cli.app import Address, Backend, BackendOption, Config, TableJobs, app, archive_record, engine
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def run_forward(
     ] = None,
     no_softmax: Annotated[bool, typer.Option("--no-softmax", help="Leave out the last softmax.")] = False,
     apply_log: Annotated[bool, typer.Option("--apply-log", help="Logarithm of the output.")] = False,
-    time_shift: Annotated[int, typer.Option(min=0, help="Frames to shift back; undoes --targets-delay.")] = 0,
+    time_shift: Annotated[
+        int, options.whole(0, options.MOST_DELAY, "Frames to shift back; undoes --targets-delay.")
+    ] = 0,
     nj: TableJobs = 1,
     backend: BackendOption = Backend.loky,
     scheduler: Address = None,

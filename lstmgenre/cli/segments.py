@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lstmgenre import console
+from lstmgenre.cli import options
 from lstmgenre.cli.app import (
     Address,
     Backend,
@@ -32,7 +33,7 @@ def pool_segments(
     posteriors: Annotated[str, typer.Argument(metavar="POST_RSPECIFIER")],
     segments: Annotated[str, typer.Argument(metavar="SEG_WSPECIFIER")],
     config: Config = None,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="k of equation 14.")] = 0.9,
+    threshold: Annotated[float, options.real(0, 1, "k of equation 14.")] = 0.9,
     fuse: Annotated[
         str | None, typer.Option(metavar="FEATS_RSPECIFIER", help="Put the mean of these features first.")
     ] = None,
@@ -66,8 +67,10 @@ def select_svm(
     fuse: Annotated[
         str | None, typer.Option(metavar="FEATS_RSPECIFIER", help="Put the mean of these features first.")
     ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation; an artist is in one of them.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the division into folds.")] = 777,
+    folds: Annotated[
+        int, options.whole(2, options.MOST_FOLDS, "Of the cross-validation; an artist is in one of them.")
+    ] = 5,
+    seed: Annotated[int, options.seed("Of the division into folds.")] = 777,
 ) -> None:
     """Choose k of equation 14 and the SVM's C by cross-validation on training tracks; TOML is for --config.
 
@@ -98,7 +101,7 @@ def train_svm(
     segments: Annotated[str, typer.Argument(metavar="SEG_RSPECIFIER")],
     svm_dir: Annotated[Path, typer.Argument(metavar="SVM_DIR")],
     config: Config = None,
-    c: Annotated[float, typer.Option("--c", min=1e-9, max=1e9, help="Penalty of the SVM.")] = 1.0,
+    c: Annotated[float, options.real(1e-9, 1e9, "Penalty of the SVM.", "--c")] = 1.0,
 ) -> None:
     """Train the linear SVM on the segment vectors of the tracks of DATA_DIR.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lstmgenre.cli import options
 from lstmgenre.cli.app import app, run_record
 
 logger = logging.getLogger(__name__)
@@ -23,9 +24,10 @@ def subset_data(
     ] = None,
     genre: Annotated[list[str] | None, typer.Option(help="Of this genre; once a genre.")] = None,
     per_genre: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="N of each genre, from all over its list.")
+        int | None,
+        options.whole(1, options.MOST_TRACKS, "N of each genre, from all over its list.", "N"),
     ] = None,
-    first: Annotated[int | None, typer.Option(min=1, metavar="N", help="The first N.")] = None,
+    first: Annotated[int | None, options.whole(1, options.MOST_TRACKS, "The first N.", "N")] = None,
 ) -> None:
     """Write some utterances of DATA_DIR, with their artists and recordings, to OUT. Options narrow in the order above.
 

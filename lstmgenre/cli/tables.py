@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lstmgenre.cli import options
 from lstmgenre.cli.app import app, archive_record
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ def copy_feats(
     features: Features,
     target: Annotated[str, typer.Argument(metavar="FEATS_WSPECIFIER")],
     compress: Annotated[bool, typer.Option("--compress", help="Write compressed matrices.")] = False,
-    compression_method: Annotated[int, typer.Option(min=1, max=7, help="Kaldi's number; 1 is its own choice.")] = 1,
+    compression_method: Annotated[int, options.whole(1, 7, "Kaldi's number; 1 is its own choice.")] = 1,
     write_num_frames: Annotated[
         str | None, typer.Option(metavar="WSPECIFIER", help="Where the number of frames of each goes.")
     ] = None,

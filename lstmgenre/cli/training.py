@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstmgenre import console
-from lstmgenre.cli import computing
+from lstmgenre.cli import computing, options
 from lstmgenre.cli.app import Config, app, run_record
 
 if TYPE_CHECKING:
@@ -32,32 +31,26 @@ class Scheduler(enum.StrEnum):
     decay = "decay"
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no finite number")
-    return value
-
-
 DataArgument = Annotated[Path, typer.Argument(metavar="DATA_DIR")]
 ExpArgument = Annotated[Path, typer.Argument(metavar="EXP_DIR")]
 CvDir = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Cross-validation set. Default: 10 % held out, by artist.")
 ]
-LearnRate = Annotated[float, typer.Option(min=0, callback=_finite, help="Of gradients summed over a minibatch.")]
-Momentum = Annotated[float, typer.Option(min=0, max=1)]
-Penalty = Annotated[float, typer.Option(min=0, callback=_finite)]
+LearnRate = Annotated[float, options.real(0, 1e6, "Of gradients summed over a minibatch.")]
+Momentum = Annotated[float, options.real(0, 1)]
+Penalty = Annotated[float, options.real(0, 1e6)]
 SchedulerOption = Annotated[
     Scheduler, typer.Option(help="newbob: by the loss on the held-out set. decay: by the epoch.")
 ]
-MaxIters = Annotated[int, typer.Option(min=1, help="Epochs at most.")]
-HalvingFactor = Annotated[float, typer.Option(min=0, max=1, help="What the learning rate is multiplied with.")]
-KeepLrIters = Annotated[int, typer.Option(min=0, help="newbob: epochs at the first learning rate, all accepted.")]
-MinIters = Annotated[int, typer.Option(min=0, help="newbob: epochs at least, all accepted.")]
-StartHalving = Annotated[
-    float, typer.Option(callback=_finite, help="newbob: below this relative gain, the learning rate falls.")
+MaxIters = Annotated[int, options.whole(1, options.MOST_EPOCHS, "Epochs at most.")]
+HalvingFactor = Annotated[float, options.real(0, 1, "What the learning rate is multiplied with.")]
+KeepLrIters = Annotated[
+    int, options.whole(0, options.MOST_EPOCHS, "newbob: epochs at the first learning rate, all accepted.")
 ]
-EndHalving = Annotated[float, typer.Option(callback=_finite, help="newbob: below this relative gain, training ends.")]
-Seed = Annotated[int, typer.Option(help="Of the initial weights, the held-out set and the shuffling.")]
+MinIters = Annotated[int, options.whole(0, options.MOST_EPOCHS, "newbob: epochs at least, all accepted.")]
+StartHalving = Annotated[float, options.real(-1e3, 1, "newbob: below this relative gain, the learning rate falls.")]
+EndHalving = Annotated[float, options.real(-1e3, 1, "newbob: below this relative gain, training ends.")]
+Seed = Annotated[int, options.seed("Of the initial weights, the held-out set and the shuffling.")]
 
 
 @app.command("train-dnn")
@@ -66,11 +59,11 @@ def train_dnn(
     data_dir: DataArgument,
     exp_dir: ExpArgument,
     config: Config = None,
-    hidden: Annotated[list[int], typer.Option(min=1, help="Nodes of a hidden layer; once a layer.")] = [1024],  # noqa: B006
+    hidden: Annotated[list[int], options.nodes("Nodes of a hidden layer; once a layer.")] = [1024],  # noqa: B006
     cv_dir: CvDir = None,
     learn_rate: LearnRate = 0.008,
     momentum: Momentum = 0.0,
-    minibatch_size: Annotated[int, typer.Option(min=1, help="Frames.")] = 256,
+    minibatch_size: Annotated[int, options.whole(1, 2**15, "Frames; Kaldi shuffles as many at once.")] = 256,
     l1_penalty: Penalty = 0.0,
     l2_penalty: Penalty = 0.0,
     scheduler: SchedulerOption = Scheduler.newbob,
@@ -105,22 +98,18 @@ def train_lstm(
     data_dir: DataArgument,
     exp_dir: ExpArgument,
     config: Config = None,
-    hidden: Annotated[list[int], typer.Option(min=1, help="Projected outputs of an LSTM layer; once a layer.")] = [512],  # noqa: B006
-    cell_dim: Annotated[
-        int, typer.Option(min=1, help="Cells of each layer; the paper has 800 to 512, 1500 to 1024.")
-    ] = 800,
+    hidden: Annotated[list[int], options.nodes("Projected outputs of an LSTM layer; once a layer.")] = [512],  # noqa: B006
+    cell_dim: Annotated[int, options.nodes("Cells of each layer; the paper has 800 to 512, 1500 to 1024.")] = 800,
     cv_dir: CvDir = None,
     learn_rate: LearnRate = 0.008,
     momentum: Momentum = 0.0,
-    num_streams: Annotated[int, typer.Option(min=1, help="Utterances side by side, on all ranks together.")] = 4,
-    batch_size: Annotated[int, typer.Option(min=1, help="Frames of truncated back-propagation through time.")] = 20,
-    targets_delay: Annotated[int, typer.Option(min=0, help="Frames that the net sees ahead of its label.")] = 5,
-    param_scale: Annotated[
-        float, typer.Option(min=0, callback=_finite, help="Initial LSTM weights are uniform in +-this.")
-    ] = 0.01,
-    clip_gradient: Annotated[
-        float, typer.Option(min=0, callback=_finite, help="Bound on each element of an update; 0 is off.")
-    ] = 5.0,
+    num_streams: Annotated[int, options.whole(1, 1000, "Utterances side by side, on all ranks together.")] = 4,
+    batch_size: Annotated[int, options.whole(1, 10_000, "Frames of truncated back-propagation through time.")] = 20,
+    targets_delay: Annotated[
+        int, options.whole(0, options.MOST_DELAY, "Frames that the net sees ahead of its label.")
+    ] = 5,
+    param_scale: Annotated[float, options.real(0, 1e3, "Initial LSTM weights are uniform in +-this.")] = 0.01,
+    clip_gradient: Annotated[float, options.real(0, 1e6, "Bound on each element of an update; 0 is off.")] = 5.0,
     scheduler: SchedulerOption = Scheduler.newbob,
     max_iters: MaxIters = 20,
     halving_factor: HalvingFactor = 0.5,

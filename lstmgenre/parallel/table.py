@@ -74,8 +74,7 @@ def map_table(
     if not lines:
         raise _nothing(rspecifier)
     jobs = min(jobs, len(lines))
-    read_options = rspecifier.partition(":")[0]
-    common = [step.__qualname__, options, read_options, kind, [_state(file) for file in made_with]]
+    common = [step.__qualname__, options, source.head, kind, [_state(file) for file in made_with]]
     with exclusive(own_directory(target.with_name(f"{target.name}.shards"))) as folder:
         shards = []
         logs = [folder / f"{target.stem}.{k + 1}.log" for k in range(jobs)]
@@ -86,7 +85,7 @@ def map_table(
                 with atomic_output(script) as stream:
                     stream.writelines(part)
                 archive = script.with_suffix(".ark")
-                shards.append(TableShard(function, f"{read_options}:{script}", archive, kind, rspecifier))
+                shards.append(TableShard(function, f"{source.head}:{script}", archive, kind, rspecifier))
             run(run_shard, shards, jobs, str(folder / f"{target.stem}.JOB.log"), engine)
             made = (entry for shard in shards for entry in read_table(f"ark:{shard.archive}", kind))
             count = _write(writer, _alike(made, rspecifier))

@@ -9,7 +9,7 @@ from typing import Any
 from lstmgenre.errors import ModelError
 from lstmgenre.files import read_json, write_json
 from lstmgenre.scattering.features import FeatureConfig
-from lstmgenre.tables import read_map
+from lstmgenre.tables import first_file
 
 NAME = "scat.json"
 
@@ -35,12 +35,9 @@ def _parse(fields: Any) -> tuple[FeatureConfig, str | None]:
 
 
 def of_features(rspecifier: str) -> FeatureConfig | None:
-    """The configuration of the features that `scp:FILE` lists, by its first entry; None where it is not recorded."""
-    kind, _, scp = rspecifier.partition(":")
-    if not kind.startswith("scp") or not Path(scp).is_file():
-        return None
-    first = next(iter(read_map(scp).values()), "")
-    found = None if first.endswith("|") else read(Path(first).parent)
+    """The configuration of features, by the file of the first of them; None where it is not recorded."""
+    first = first_file(rspecifier)
+    found = read(Path(first).parent) if first else None
     return found and found[0]
 
 

@@ -10,7 +10,7 @@ LSTMGENRE_NO_PIPES=1 is set. Grammar and formats are Kaldi's.
 
 from lstmgenre.tables.maps import numbered_lines, read_map, write_map
 from lstmgenre.tables.opening import NO_PIPES, open_input, open_output
-from lstmgenre.tables.reading import Table, file_of, files_of, open_table, read_script, read_table
+from lstmgenre.tables.reading import Table, file_of, files_of, first_file, open_table, read_script, read_table
 from lstmgenre.tables.rules import Kind, check_key
 from lstmgenre.tables.writing import TableWriter
 
@@ -22,6 +22,7 @@ __all__ = [
     "check_key",
     "file_of",
     "files_of",
+    "first_file",
     "numbered_lines",
     "open_input",
     "open_output",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -68,6 +69,15 @@ def files_of(rspecifier: str) -> Iterator[str]:
     yield file_of(spec.rxfilename)
     if spec.script:
         yield from sorted({file_of(name) for _, name in _names(spec)})
+
+
+def first_file(rspecifier: str) -> str:
+    """The file that the first value of a table is in; "" where that cannot be told without using up the input."""
+    spec = parse_rspecifier(rspecifier)
+    name = file_of(spec.rxfilename)
+    if not os.path.isfile(name):
+        return ""
+    return file_of(next((rxfilename for _, rxfilename in _names(spec)), "")) if spec.script else name
 
 
 Loaders = Generator[Callable[[], Entry], None, None]

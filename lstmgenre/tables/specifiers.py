@@ -18,6 +18,7 @@ _ROW_TOLERANCE = 3
 
 @dataclass(frozen=True)
 class Rspecifier:
+    head: str  # what stands before the colon: p,scp
     script: bool  # scp: a list of files, else an archive
     rxfilename: str
     permissive: bool  # p: skip what cannot be read
@@ -45,7 +46,7 @@ def parse_rspecifier(rspecifier: str) -> Rspecifier:
             f"'{rspecifier}': no rspecifier: write ark:FILE or scp:FILE, with options "
             f"({','.join(sorted(_READ_OPTIONS))}) before the colon"
         )
-    return Rspecifier(kinds == ["scp"], rxfilename, "p" in words, "s" in words, "cs" in words)
+    return Rspecifier(",".join(words), kinds == ["scp"], rxfilename, "p" in words, "s" in words, "cs" in words)
 
 
 def is_wspecifier(name: str) -> bool:

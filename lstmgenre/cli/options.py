@@ -1,0 +1,44 @@
+"""Options that are numbers. Each has a range: what lies outside makes no sense, or finds no room in a machine."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import typer
+
+MOST_DELAY = 1000  # frames; lstmgenre.expdir.history takes no more
+MOST_FOLDS = 1000
+MOST_EPOCHS = 10_000
+MOST_TRACKS = 10**9
+
+
+def seed(help: str) -> Any:
+    """--seed: what numpy, PyTorch and scikit-learn all take."""
+    return typer.Option("--seed", min=0, max=2**32 - 1, help=help)
+
+
+def jobs(help: str) -> Any:
+    """--nj."""
+    return typer.Option("--nj", min=1, max=10_000, help=help)
+
+
+def nodes(help: str) -> Any:
+    """The width of a layer; the paper's are up to 1500."""
+    return whole(1, 2**14, help)
+
+
+def whole(low: int, high: int, help: str, metavar: str | None = None) -> Any:
+    """A whole number from `low` to `high`."""
+    return typer.Option(min=low, max=high, help=help, metavar=metavar)
+
+
+def real(low: float, high: float, help: str | None = None, *names: str) -> Any:
+    """A number from `low` to `high`; by an older Typer's ranges nan would pass."""
+    return typer.Option(*names, min=low, max=high, callback=_finite, help=help)
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
