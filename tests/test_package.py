@@ -190,6 +190,7 @@ def test_an_installed_wheel_is_what_runs_and_has_the_kernel(stranger, built, ins
         assert said[3] == str(any("_kernel.abi3" in name for name in archive.namelist()))
 
 
+@pytest.mark.slow
 def test_a_stranger_gets_from_a_folder_of_music_to_a_genre(stranger, tmp_path):
     (tmp_path / "tiny.toml").write_text(TINY)
     t = np.arange(2 * 22050) / 22050
