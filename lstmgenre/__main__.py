@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import os
 import re
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 from lstmgenre.errors import LstmGenreError
@@ -25,18 +28,22 @@ def main() -> None:
     """Run the command line; what a user can mend ends in one line on stderr and exit status 1."""
     for signum in _STOPS:
         signal.signal(signum, _interrupt)
+    _occupy_standard_streams()
     try:
         from lstmgenre.cli import app  # here, because it takes long enough for a Ctrl-C
 
-        app()
+        try:
+            app()
+        finally:
+            _flush_results()
     except LstmGenreError as error:
         _end(str(error), error.exit_status)
-    except SystemExit as end:
-        if not isinstance(end.__context__, BrokenPipeError):
+    except (SystemExit, BrokenPipeError) as end:
+        if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
             raise
         # The reader has gone (head, a closed pager) and nobody is left to tell; nor may Python complain as it flushes.
         # Typer makes status 1 of it, but whoever runs us in a pipe knows the shell's status of a SIGPIPE.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+        _drop_results()
         sys.exit(128 + signal.SIGPIPE)
     except Interrupted as stop:
         for signum in _STOPS:
@@ -56,6 +63,43 @@ def main() -> None:
         _end(f"out of memory{reason}: use fewer jobs (--nj) or a machine with more of it", 1)
 
 
+class _Closed(io.TextIOBase):
+    """Standard output where there is none: results must not seem to have come anywhere."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "is closed", "standard output")
+
+
+def _occupy_standard_streams() -> None:
+    """Without one of them, the next file that is opened would be it: an archive get the error lines, say. Python's
+    print takes standard output where there is no standard error."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+
+
+def _flush_results() -> None:
+    """Python would tell by a traceback, when all is done, that a full disk did not take the last of the results."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _drop_results()
+        if error.filename is None:
+            error.filename = "standard output"
+        raise
+
+
+def _drop_results() -> None:
+    if sys.__stdout__ is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+
+
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted(signum)
 
@@ -63,7 +107,8 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 def _fail(message: str) -> None:
     from lstmgenre import console
 
-    console.fail(message)
+    with suppress(OSError):  # nobody listens
+        console.fail(message)
 
 
 def _end(message: str, status: int) -> None:

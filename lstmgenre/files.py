@@ -238,13 +238,15 @@ def _remove_files(directory: Path, kinds: Collection[Collection[str]]) -> None:
 
 
 @contextmanager
-def blamed(name: str | os.PathLike[str]) -> Iterator[None]:
-    """An OSError that names no file is about this one: a write to a full disk does not say where."""
+def in_temporary_directory() -> Iterator[None]:
+    """The block writes temporary files; an OSError that names no file, as that of a full disk, gets the name of the
+    directory where they are, lest it be blamed on the file that they are made for."""
     try:
         yield
     except OSError as error:
         if error.filename is None:
-            error.filename = os.fspath(name)
+            error.filename = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
+            error.strerror = f"{error.strerror}: no place for temporary files; set TMPDIR to a directory with more"
         raise
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import resource
 import shutil
 import subprocess
 import sys
@@ -350,6 +351,41 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(trained, packed, tmp_path):
     with pytest.raises(DataError, match="no bundle"):
         bundle.pack([trained / "exp/lstm"], "lseg", tmp_path / "mine")
     assert (tmp_path / "mine" / "diary").read_text() == "dear"
+
+
+def test_a_bundle_that_a_disk_does_not_hold_is_one_line_and_the_old_one_stays(trained, packed):
+    before = {path.name: path.read_bytes() for path in packed.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for size in (10, 300, 2000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            with pytest.raises(DataError, match=r"/bundle: cannot be written: File too large$"):
+                bundle.pack([trained / "exp/lstm"], "lseg", packed)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_bytes() for path in packed.iterdir()} == before
+    assert [path.name for path in packed.parent.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("spared", [(), ("system.json",)])
+def test_a_directory_that_holds_more_or_less_than_a_bundle_is_refused_and_stays(trained, packed, tmp_path, spared):
+    for name in spared:  # as bundles were at first: they are replaced
+        (packed / name).unlink()
+        bundle.pack([trained / "exp/lstm"], "fseg", packed)
+        assert (packed / name).is_file()
+    for spoil in (
+        lambda out: (out / "notes").write_text("dear"),
+        lambda out: (out / "log").mkdir(),
+        lambda out: (out / "README.md").unlink(),
+        lambda out: [path.unlink() for path in out.iterdir() if path.name != "svm.json"],  # as train-svm leaves it
+    ):
+        out = shutil.copytree(packed, tmp_path / "out")
+        spoil(out)
+        before = {path.name for path in out.iterdir()}
+        with pytest.raises(DataError, match="no bundle"):
+            bundle.pack([trained / "exp/lstm"], "fseg", out)
+        assert {path.name for path in out.iterdir()} == before
+        shutil.rmtree(out)
 
 
 def test_parts_of_different_systems_are_refused(trained, packed):

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
+from lstmgenre import files
 from lstmgenre.audio.recording import Recording
 from lstmgenre.datadir.content import MAX_OVERSHOOT
 from lstmgenre.errors import DataError
@@ -46,11 +47,15 @@ class Samples:
     def __init__(self, blocks: Iterable[np.ndarray]) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (it lives as long as this does)
         for block in blocks:
-            self._file.write(block.tobytes())
+            with files.in_temporary_directory():
+                self._file.write(block.tobytes())
+        with files.in_temporary_directory():
+            self._file.flush()
         self._length = self._file.tell() // 4
 
     def __del__(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take
+            self._file.close()
 
     def __len__(self) -> int:
         return self._length
@@ -191,9 +196,11 @@ def _seekable_file(rxfilename: str) -> Iterator[BinaryIO]:
         if stream.seekable():
             yield stream
             return
-        spool = tempfile.TemporaryFile()  # noqa: SIM115
         # The whole pipe first, so that it is known whether its command failed before any decoding.
-        shutil.copyfileobj(stream, spool)
+        with files.in_temporary_directory():
+            spool = tempfile.TemporaryFile()  # noqa: SIM115
+            shutil.copyfileobj(stream, spool)
+            spool.flush()
     with spool:
         spool.seek(0)
         yield cast(BinaryIO, spool)

@@ -8,6 +8,7 @@ In every track one of these four is also heard in the background, now faintly, n
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -231,5 +232,7 @@ def _lay(notes: Iterable[tuple[float, np.ndarray]], length: int) -> np.ndarray:
 def _write(path: Path, stereo: np.ndarray, subtype: str, upsampling: int, channels: int) -> None:
     samples = stereo if channels == 2 else stereo.mean(axis=1)
     samples = resample_poly(samples, upsampling, 1) if upsampling > 1 else samples
+    encoded = io.BytesIO()  # what cannot be written to a file, libsndfile would tell by tracebacks
+    soundfile.write(encoded, samples, upsampling * SAMPLE_RATE, format=path.suffix[1:], subtype=subtype)
     with atomic_output(path, "wb") as stream:
-        soundfile.write(stream, samples, upsampling * SAMPLE_RATE, format=path.suffix[1:], subtype=subtype)
+        stream.write(encoded.getbuffer())

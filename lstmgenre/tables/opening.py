@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from lstmgenre.errors import DataError, UsageError
-from lstmgenre.files import atomic_output
+from lstmgenre.files import atomic_output, in_temporary_directory
 
 NO_PIPES = "LSTMGENRE_NO_PIPES"
 
@@ -103,7 +103,7 @@ def open_output(wxfilename: str) -> AbstractContextManager[BinaryIO]:
     if wxfilename.endswith("|"):
         raise UsageError(f"'{wxfilename}': a command to write to starts with the bar: | cmd")
     if is_standard(wxfilename):
-        if sys.stdout is None:
+        if sys.stdout is None or sys.__stdout__ is None:
             raise DataError("'-': standard output is closed: give a file, or pipe it somewhere")
         return _output_device(wxfilename, lambda: nullcontext(sys.stdout.buffer))
     if os.path.exists(wxfilename) and not os.path.isfile(wxfilename):
@@ -168,7 +168,9 @@ def _output_pipe(command: str) -> Iterator[BinaryIO]:
 @contextmanager
 def _watched(command: str, name: str, **ends: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` beside the block. Raises DataError if it fails, and if what failed is the block and this is why."""
-    with tempfile.TemporaryFile() as stderr, _running(command, stderr=stderr, **ends) as process:
+    with in_temporary_directory():
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115
+    with stderr, _running(command, stderr=stderr, **ends) as process:
         try:
             yield process
         except Exception as error:
