@@ -8,11 +8,13 @@ import shutil
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from lstmgenre import audio
 from lstmgenre.corpora import folders
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError
+from lstmgenre.scattering.extract import extract
 from tests.music import assert_kaldi_takes, genre_counts, left_out, make_tree, sets_of, snapshot, write_music
 
 DEADLY = """
@@ -78,6 +80,25 @@ def test_what_cannot_be_used_is_left_out_each_with_its_reason(tmp_path, caplog):
     assert any(line.endswith("data/left_out.csv (10 of 18):") for line in said)
     assert any(line.split()[:3] == ["3", "no", "file"] for line in said)
     assert any("passed over: 6 (2 hidden, " in line for line in said)
+
+
+def test_what_is_taken_in_fails_in_no_extraction(tmp_path):
+    src = make_tree(tmp_path / "src", ["a", "b"], 1)
+    write_music(src / "a/one window.wav", 8192 / 22050)
+    write_music(src / "a/less.wav", 8191 / 22050)
+    soundfile.write(src / "b/slow.wav", np.full(3000, 0.1), 800)
+    soundfile.write(src / "b/fast.wav", np.full(9000, 0.1), 22051)
+    soundfile.write(src / "b/not a number.wav", np.array([0.1] * 9000 + [np.nan]), 22050, "FLOAT")
+    whole = write_music(src / "b/cut.flac", 2).read_bytes()
+    (src / "b/cut.flac").write_bytes(whole[: len(whole) // 2])
+    data = folders.prepare(src, tmp_path / "data", test_fraction=0)["train"]
+    assert {os.path.basename(path) for path in left_out(tmp_path / "data")} == {
+        "less.wav",
+        "slow.wav",
+        "not a number.wav",
+    }
+    assert extract(data).failed == {}
+    assert DataDir.read(data.path).utt2num_frames.keys() == data.wav_scp.keys()
 
 
 def test_linked_folders_are_followed_once(tmp_path):

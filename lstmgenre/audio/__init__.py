@@ -119,11 +119,12 @@ def open_track(
 
 
 def probe(path: str | os.PathLike[str]) -> Probe:
-    """Decode a file to its end, for headers lie. Raises DataError where nothing in it can be decoded."""
+    """Decode a file to its end, for headers lie. Raises DataError where `open_track` would."""
     name = os.fspath(path)
     with open_file(name) as file:
         recording = Recording(file, name)
-        deque(recording.frames(), maxlen=0)
+        for rate, blocks in _parts(recording, name):
+            deque(_finished(blocks, rate, False, name), maxlen=0)
     if not recording.seconds:
         raise recording.failure
     return Probe(
@@ -150,12 +151,18 @@ def _pieces(recording: Recording, sample_rate: int, rxfilename: str) -> Iterator
     """All of a recording at `sample_rate`, whatever rates its parts have."""
     from lstmgenre.audio.resampling import resampled
 
+    for rate, blocks in _parts(recording, rxfilename):
+        yield from resampled(blocks, rate, sample_rate)
+
+
+def _parts(recording: Recording, rxfilename: str) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
+    """The rates that a recording has, one after the other, and its mono blocks at each."""
     for rate, blocks in groupby(recording.blocks(), key=itemgetter(0)):
         if not RATES[0] <= rate <= RATES[1]:
             raise DataError(
                 f"{rxfilename}: has {rate} samples a second: want {RATES[0]} to {RATES[1]}; mend its header"
             )
-        yield from resampled((block for _, block in blocks), rate, sample_rate)
+        yield rate, (block for _, block in blocks)
 
 
 def _cut(
