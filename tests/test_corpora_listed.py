@@ -177,9 +177,16 @@ def excerpts(tmp_path_factory):
     return src
 
 
-def test_gtzan_by_the_filtered_lists(tmp_path, excerpts, caplog):
+@pytest.fixture(scope="module")
+def taken_in(tmp_path_factory):
+    """A data directory for both splits, so that the excerpts are decoded once."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.mark.slow
+def test_gtzan_by_the_filtered_lists(taken_in, excerpts, caplog):
     caplog.set_level("INFO")
-    data = gtzan.prepare(excerpts, tmp_path / "data")
+    data = gtzan.prepare(excerpts, taken_in)
     assert {name: len(split.utterances) for name, split in data.items()} == {"train": 442, "valid": 197, "test": 290}
     for split in data.values():
         assert_kaldi_takes(split)
@@ -189,12 +196,13 @@ def test_gtzan_by_the_filtered_lists(tmp_path, excerpts, caplog):
     said = [record.getMessage() for record in caplog.records if "jazz.00054" in record.getMessage()]
     assert len(said) == 1
     assert "broken in common copies" in said[0]
-    reasons = collections.Counter(left_out(tmp_path / "data").values())
+    reasons = collections.Counter(left_out(taken_in).values())
     assert reasons == {"filtered out": 70, "cannot be decoded": 1, "there twice": 1}
 
 
-def test_gtzan_by_chance_is_warned_of(tmp_path, excerpts, caplog):
-    data = gtzan.prepare(excerpts, tmp_path / "data", filtered=False, test_fraction=0.3)
+@pytest.mark.slow
+def test_gtzan_by_chance_is_warned_of(taken_in, excerpts, caplog):
+    data = gtzan.prepare(excerpts, taken_in, filtered=False, test_fraction=0.3)
     assert total(data) == dict.fromkeys(data["train"].genres, 100) | {"jazz": 99}
     assert "its scores flatter" in caplog.text
 

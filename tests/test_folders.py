@@ -312,6 +312,7 @@ def test_a_run_goes_on_where_one_was_stopped(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("data/log/*.jsonl"))
 
 
+@pytest.mark.system
 def test_a_file_that_ends_the_decoder_is_left_out(tmp_path, monkeypatch):
     src = make_tree(tmp_path / "src", ["a", "b"], 3)
     (src / "a/deadly.wav").write_bytes(write_music(tmp_path / "deadly.wav").read_bytes())
@@ -397,6 +398,7 @@ def test_less_than_two_genres(tmp_path, files):
         folders.prepare(tmp_path / "src", tmp_path / "data")
 
 
+@pytest.mark.system
 @pytest.mark.system
 def test_several_processes_find_the_same(tmp_path):
     src = make_tree(tmp_path / "src", ["a", "b"], 4)
