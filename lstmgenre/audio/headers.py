@@ -7,7 +7,8 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -23,29 +24,14 @@ _OGG_START = re.compile(rb"OggS\x00[\x02\x06]")
 _LONGEST_START = 8
 
 # FFmpeg derives no length from these: there is none in the file, or it is the position of the last packet.
-_ESTIMATED = {
-    "aac",
-    "ac3",
-    "eac3",
-    "amr",
-    "amrnb",
-    "amrwb",
-    "dts",
-    "dtshd",
-    "loas",
-    "mp3",
-    "mpeg",
-    "mpegts",
-    "ogg",
-    "truehd",
-}
+_ESTIMATED = {"aac", "ac3", "eac3", "amr", "dts", "loas", "mpeg", "mpegts", "ogg", "truehd"}
 
 
 class Part:
-    """Bytes `start` to `stop` of a file, read as a file: what FFmpeg takes."""
+    """Bytes `start` to `stop` of a file behind a header, read as a file: what FFmpeg takes."""
 
-    def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
-        self._file, self._start, self._stop = file, start, stop
+    def __init__(self, file: BinaryIO, start: int, stop: int, header: bytes = b"") -> None:
+        self._file, self._start, self._stop, self._header = file, start, stop, header
         self._position = 0
         self.error: OSError | None = None  # PyAV would write an exception to stderr
         # FFmpeg looks at the extension where the first bytes leave a doubt.
@@ -53,13 +39,16 @@ class Part:
         self.name = os.path.basename(name) if isinstance(name, str) else ""
 
     def __len__(self) -> int:
-        return self._stop - self._start
+        return len(self._header) + self._stop - self._start
 
     def read(self, size: int = -1) -> bytes:
         left = max(0, len(self) - self._position)
+        size = left if size < 0 else min(size, left)
+        content = self._header[self._position : self._position + size]
         try:
-            self._file.seek(self._start + self._position)
-            content = self._file.read(left if size < 0 else min(size, left))
+            if not content:
+                self._file.seek(self._start + self._position - len(self._header))
+                content = self._file.read(size)
         except OSError as error:
             self.error = self.error or error
             return b""
@@ -76,28 +65,54 @@ class Part:
     def tell(self) -> int:
         return self._position
 
-    def head(self, size: int) -> bytes:
-        """The first bytes; the position stays."""
-        position, self._position = self._position, 0
-        content = self.read(size)
+    def read_at(self, position: int, size: int) -> bytes:
         self._position = position
+        return self.read(size)
+
+    def head(self, size: int) -> bytes:
+        """The first bytes; what FFmpeg reads next is the first, too."""
+        content = self.read_at(0, size)
+        self._position = 0
         return content
 
 
 def parts_of(file: BinaryIO) -> list[Part]:
-    """The streams that follow one another in a file, from where it stands to its end: FLAC or Ogg, else one."""
+    """The streams that follow one another in a file, from where it stands to its end: FLAC, Ogg or wav, else one."""
     start = file.tell()
     whole = Part(file, start, file.seek(0, os.SEEK_END))
     head = whole.head(_HEAD)
-    magic = head[:4]
-    if magic == b"OggS":
+    if head[:3] == b"ID3" and _past_id3(head) >= len(whole):  # it lies: what follows its ten bytes is noise to FFmpeg
+        start += _ID3
+        whole = Part(file, start, start + len(whole) - _ID3)
+        head = whole.head(_HEAD)
+    starts = [0]
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return _wav_parts(file, start, whole) or [Part(file, start, start + len(whole))]
+    if head[:4] == b"OggS":
         starts = _ogg_starts(whole)
-    elif magic == b"fLaC" or (magic[:3] == b"ID3" and whole.head(_past_id3(head) + 4)[-4:] == b"fLaC"):
+    elif whole.name.lower().endswith(".flac") or b"fLaC" in (head[:4], whole.read_at(_past_id3(head), 4)):
         starts = [at for at, _ in _find(whole, _FLAC_START)]
-    else:
-        starts = []
-    ends = [*starts[1:], len(whole)]
-    return [Part(file, start + a, start + b) for a, b in zip([0, *starts[1:]], ends, strict=True)]
+    if not starts or head[:3] == b"ID3":
+        starts = [0, *starts[1:]]
+    return [Part(file, start + a, start + b) for a, b in pairwise([*starts, len(whole)])]
+
+
+def _wav_parts(file: BinaryIO, start: int, whole: Part) -> list[Part]:
+    """Every data chunk behind the header of its file, where there are several: FFmpeg plays one."""
+    parts: list[Part] = []
+    begin, at = 0, 0  # where the file and the chunk start
+    while len(chunk := whole.read_at(at, 12)) >= 8:
+        name, size = chunk[:4], int.from_bytes(chunk[4:8], "little")
+        if name == b"RIFF" and chunk[8:] == b"WAVE":
+            begin, at = at, at + 12
+            continue
+        if name == b"data":
+            if not size or at + 8 + size > len(whole):  # unknown, or cut short
+                size = len(whole) - at - 8
+            header = whole.read_at(begin, at + 4 - begin) + struct.pack("<I", min(size, 0xFFFFFFFF))
+            parts.append(Part(file, start + at + 8, start + at + 8 + size, header))
+        at += 8 + size + size % 2
+    return parts if len(parts) > 1 else []
 
 
 def _ogg_starts(whole: Part) -> list[int]:
@@ -106,8 +121,7 @@ def _ogg_starts(whole: Part) -> list[int]:
     for at, _ in _find(whole, _OGG_START):
         if at != follows:
             starts.append(at)
-        whole.seek(at + 26)
-        page = whole.read(256)
+        page = whole.read_at(at + 26, 256)
         follows = at + 27 + page[0] + sum(page[1 : 1 + page[0]]) if page else -1
     return starts
 
@@ -116,8 +130,7 @@ def _find(part: Part, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]
     """Matches in a file that is longer than memory: position and bytes."""
     done = 0
     while True:
-        part.seek(done)
-        content = part.read(_CHUNK)
+        content = part.read_at(done, _CHUNK)
         last = len(content) < _CHUNK
         end = len(content) if last else len(content) - _LONGEST_START + 1
         for match in pattern.finditer(content):
@@ -134,11 +147,12 @@ def announced(part: Part, container: InputContainer, seconds: float) -> float | 
     told, there = _data_size(head, len(part))
     if there:
         return seconds * told / there if 0 < told < _UNKNOWN_SIZE else None
-    formats = set(container.format.name.split(","))
-    if formats & _ESTIMATED and not (formats == {"mp3"} and _has_frame_count(part)):
+    stream: Any = container.streams.best("audio")
+    if stream is None or container.format.name in _ESTIMATED:
         return None
-    stream = container.streams.best("audio")
-    if stream is not None and stream.duration and stream.time_base:
+    if container.format.name == "mp3":
+        return _mp3_seconds(part, stream.rate)
+    if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration and len(container.streams) == 1 else None
 
@@ -154,15 +168,22 @@ def _data_size(head: bytes, size: int) -> tuple[int, int]:
     return told - (24 if form == "<Q" else 0), size - at - (begin or 24)
 
 
-def _has_frame_count(part: Part) -> bool:
-    """Whether an mp3 begins with the frame that says how many there are: Xing's, or LAME's for a constant rate."""
-    head = part.head(_HEAD)
-    if head[:3] == b"ID3":
-        part.seek(_past_id3(head))
-        head = part.read(_HEAD)
-    return any(tag in head[:4096] for tag in (b"Xing", b"Info"))
+def _mp3_seconds(part: Part, rate: int) -> float | None:
+    """By the frame that says how many there are: Xing's, or LAME's for a constant rate, with what it pads."""
+    head = part.read_at(_past_id3(part.head(_HEAD)), _HEAD)
+    match = re.search(rb"(?:Xing|Info)\0\0\0([\0-\xff])", head[:4096])
+    if not match or not match[1][0] & 1:
+        return None
+    at = match.start()
+    samples = int.from_bytes(head[at + 8 : at + 12], "big") * (1152 if rate >= 32000 else 576)
+    if match[1][0] == 15 and head[at + 120 : at + 124] in (b"LAME", b"Lavc", b"Lavf"):
+        delay_and_padding = int.from_bytes(head[at + 141 : at + 144], "big")
+        samples -= (delay_and_padding >> 12) + (delay_and_padding & 0xFFF)
+    return samples / rate
 
 
 def _past_id3(head: bytes) -> int:
-    """The size of an ID3v2 tag with its header; seven bits of each byte count."""
+    """The size of an ID3v2 tag with its header, seven bits of each byte count; 0 where there is none."""
+    if head[:3] != b"ID3":
+        return 0
     return _ID3 + sum((byte & 127) << shift for byte, shift in zip(head[6:_ID3], (21, 14, 7, 0), strict=False))

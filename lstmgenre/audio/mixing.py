@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     import av
 
 BLOCK = 2**19  # samples that are resampled at once: for twice as many torch gets fresh pages each time
+_TYPES = {"u8p": "u1", "s16p": "i2", "s32p": "i4", "s64p": "i8", "fltp": "f4", "dblp": "f8"}
+_TIME_BASE = Fraction(1)
 _AT_ONCE = 2**18  # samples of all channels that are mixed at once
 
 
@@ -39,7 +42,7 @@ def _mono(frames: Iterable[av.AudioFrame]) -> Iterator[np.ndarray]:
         fifo = AudioFifo()
         at_once = max(1, _AT_ONCE // channels)
         for frame in same:
-            frame.pts = None  # what is skipped leaves no gap
+            frame.pts, frame.time_base = None, _TIME_BASE  # a fifo wants to see no change in either
             fifo.write(frame)
             while fifo.samples >= at_once:
                 yield _mix(fifo.read(at_once), channels)
@@ -49,10 +52,22 @@ def _mono(frames: Iterable[av.AudioFrame]) -> Iterator[np.ndarray]:
 
 def _mix(frame: av.AudioFrame | None, channels: int) -> np.ndarray:
     assert frame is not None
-    samples = frame.to_ndarray()
-    samples = samples if frame.format.is_planar else samples.reshape(-1, channels).T
+    samples = samples_of(frame, channels)
     kind, bits = samples.dtype.kind, 8 * samples.dtype.itemsize
     if kind == "u":
         samples = samples.astype(np.float32) - 2.0 ** (bits - 1)
-    mixed = np.full(channels, 1 / channels, np.float32) @ samples.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is an error further on
+        mixed = np.full(channels, 1 / channels, np.float32) @ samples.astype(np.float32, copy=False)
     return mixed if kind == "f" else mixed * np.float32(2.0 ** (1 - bits))
+
+
+def samples_of(frame: av.AudioFrame, channels: int) -> np.ndarray:
+    """(channels, samples) in the type of the frame.
+
+    PyAV's to_ndarray looks for a null pointer behind the planes, which from nine channels on nobody has put there: it
+    reads wild memory.
+    """
+    if not frame.format.is_planar:
+        return frame.to_ndarray().reshape(-1, channels).T
+    dtype = np.dtype(_TYPES[frame.format.name])
+    return np.stack([np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in frame.planes[:channels]])

@@ -8,13 +8,14 @@ and passed over, and nothing that a file names is opened.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from lstmgenre.audio.headers import Part, announced, parts_of
-from lstmgenre.audio.mixing import BLOCK, mono_blocks
+from lstmgenre.audio.mixing import BLOCK, mono_blocks, samples_of
 from lstmgenre.audio.tagging import clean_tags
 from lstmgenre.errors import DataError
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     import av
     from av.container import InputContainer
 
+_UNCOMPRESSED = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"caff", b".snd")
 _RETRIES = 20  # errors of a demuxer without a packet between them, after which there is nothing more to come
+_GAPS = range(1024, 2**22)  # samples: less is a matter of rounding, and a position that jumps further is damaged itself
+_FILLED = 8  # channels: PyAV cannot make planar frames of more
 _TOLERANCE = 0.05  # seconds that a header may announce in vain: encoders pad, and round
 
 
@@ -36,11 +40,15 @@ class Recording:
         self._skipped: list[tuple[float, float]] = []  # where, and how long, in seconds
         self._ended_by: Exception | None = None
         self._announced: float | None = None
-        self.seconds = 0.0
+        self._decoded: Counter[int] = Counter()  # samples a rate
         self.codec = ""
         self.sample_rate = 0
         self.channels = 0
         self.tags: dict[str, str] = {}
+
+    @property
+    def seconds(self) -> float:
+        return sum(samples / rate for rate, samples in self._decoded.items())
 
     def frames(self) -> Iterator[av.AudioFrame]:
         """Every frame that decodes, whatever its rate and its channels. Raises DataError where the disk fails."""
@@ -72,9 +80,15 @@ class Recording:
             return {}
 
     def _by_libsndfile(self) -> Iterator[tuple[int, np.ndarray]]:
-        """What FFmpeg does not take: more than 512 channels, and a few formats that no player knows."""
+        """What FFmpeg does not take: more than 512 channels, and a few formats that no player knows.
+
+        Only what begins like uncompressed audio: libsndfile's mp3 decoder writes to stderr.
+        """
         import soundfile
 
+        self._file.seek(self._start)
+        if self._file.read(4) not in _UNCOMPRESSED:
+            return
         try:
             os.lseek(self._file.fileno(), self._start, os.SEEK_SET)
             # A file descriptor: libsndfile tells of a broken file by tracebacks if it has to read through Python.
@@ -83,7 +97,7 @@ class Recording:
                 mix = np.full(sound.channels, 1 / sound.channels, dtype=np.float32)
                 at_once = max(1, BLOCK // sound.channels)
                 while len(block := sound.read(at_once, dtype="float32", always_2d=True)):
-                    self.seconds += len(block) / sound.samplerate
+                    self._decoded[sound.samplerate] += len(block)
                     yield sound.samplerate, block @ mix
         except (OSError, soundfile.LibsndfileError) as error:
             self._ended_by = self._ended_by or error
@@ -95,21 +109,39 @@ class Recording:
         if stream is None:
             return
         self.tags = self.tags or clean_tags(container, stream)
+        self.codec = self.codec or stream.codec_context.name
         stream.codec_context.thread_count = 1
+        if container.format.name == "flac":
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}  # else what is damaged decodes to noise
+        has_positions = container.format.name in ("flac", "ogg")
+        expected: int | None = None
         for packet in self._packets(container, stream):
             try:
                 frames = packet.decode()
             except Exception:
-                if packet.size:
+                if packet.size and not has_positions:
                     self._skipped.append((self.seconds, float((packet.duration or 0) * (packet.time_base or 0))))
                 continue
             for frame in frames:
-                if isinstance(frame, AudioFrame) and frame.samples:
-                    if not self.seconds:
-                        self.codec = stream.codec_context.name
-                        self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                    self.seconds += frame.samples / frame.sample_rate
-                    yield frame
+                if not isinstance(frame, AudioFrame) or not frame.samples:
+                    continue
+                if has_positions and frame.pts is not None:
+                    gap = 0 if expected is None else frame.pts - expected
+                    if (
+                        gap in _GAPS and frame.layout.nb_channels <= _FILLED
+                    ):  # what comes after something damaged stays where it was
+                        self._skipped.append((self.seconds, gap / frame.sample_rate))
+                        yield self._counted(_silence(frame, gap))
+                    expected = frame.pts
+                if expected is not None:
+                    expected += frame.samples
+                yield self._counted(frame)
+
+    def _counted(self, frame: av.AudioFrame) -> av.AudioFrame:
+        if not self._decoded:
+            self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
+        self._decoded[frame.sample_rate] += frame.samples
+        return frame
 
     def _packets(self, container: InputContainer, stream: Any) -> Iterator[av.Packet]:
         """The packets of a stream, also after one that could not be read."""
@@ -138,7 +170,7 @@ class Recording:
             length = sum(length for _, length in skipped)
             pieces = "a damaged piece" if len(skipped) == 1 else f"{len(skipped)} damaged pieces"
             found.append(f"skipped {pieces} ({length:.2f} s), the first after {skipped[0][0]:.2f} s")
-        if self._ended_by and self.seconds:
+        if self._ended_by and self._decoded:
             found.append(f"a part could not be decoded ({reason(self._ended_by)})")
         return "; ".join(found) or None
 
@@ -155,6 +187,17 @@ def open_part(part: Part) -> InputContainer:
 
     # A playlist names other files, and addresses. FFmpeg reads what it is given here, and may open nothing else.
     return av.open(part, "r", options={"protocol_whitelist": "none"}, metadata_errors="replace")
+
+
+def _silence(like: av.AudioFrame, samples: int) -> av.AudioFrame:
+    from av import AudioFrame
+
+    channels = like.layout.nb_channels
+    shape = (channels, samples) if like.format.is_planar else (1, channels * samples)
+    zeros = np.zeros(shape, samples_of(like, channels).dtype)
+    frame = AudioFrame.from_ndarray(zeros, like.format.name, like.layout.name)
+    frame.sample_rate = like.sample_rate
+    return frame
 
 
 def reason(error: Exception) -> str:
