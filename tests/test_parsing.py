@@ -135,3 +135,11 @@ def test_a_shell_completes_commands_and_options(typed, offered):
         [Path(sys.executable).parent / "lstmgenre"], env=os.environ | words, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == offered.split()
+
+
+def test_an_example_is_a_line_of_its_own_whatever_the_width(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    for path, command in leaves(ROOT):
+        if not hasattr(command, "commands"):
+            example = next(line for line in command.callback.__doc__.splitlines() if "Example: " in line)
+            assert f"  Example: {example.partition('Example: ')[2]}\n" in run(*path, "--help").output

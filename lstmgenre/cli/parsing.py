@@ -51,7 +51,17 @@ class App(typer.Typer):
         return super().command(name, **{"cls": Command, **settings})
 
 
+EXAMPLE = "Example: "
+_AS_IT_IS = "\n\n\b\n"  # a paragraph that is not filled anew
+
+
 class Command(TyperCommand):
+    """A command whose help ends in an example that can be copied."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.help = (self.help or "").replace(EXAMPLE, _AS_IT_IS + EXAMPLE)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
         own = [arg for arg in args[:end] if not _is_common(arg, ctx)]

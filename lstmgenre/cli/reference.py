@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import typer
 
 from lstmgenre.cli import app
-from lstmgenre.cli.parsing import PIPELINE
+from lstmgenre.cli.parsing import EXAMPLE, PIPELINE
 
 INTRODUCTION = """\
 # The commands
@@ -55,7 +55,7 @@ def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def describe(name: str, command: Any) -> str:
     """The Markdown of one command."""
-    text, _, example = command.help.partition("Example: ")
+    text, _, example = command.help.replace("\b", "").partition(EXAMPLE)
     hints = get_type_hints(inspect.unwrap(command.callback))
     usage, rows = [f"lstmgenre {name}"], []
     for param in command.params:
