@@ -12,7 +12,7 @@ from lstmgenre.expdir.runs import read_run
 from lstmgenre.scoring import MAJORITY_VOTE, Report
 from lstmgenre.selection import SYSTEMS, VOTE, Selection
 from lstmgenre.tables import read_map
-from lstmgenre.text import markdown, markdown_code
+from lstmgenre.text import distinct_names, markdown, markdown_code
 
 if TYPE_CHECKING:
     from lstmgenre.bundle import Bundle
@@ -36,7 +36,7 @@ def model_card(system: Bundle, experiment: Path, name: str, candidates: Sequence
         ]
     )
     scores = "".join(_scores_on(path, MAJORITY_VOTE if name == VOTE else name) for path in files.scores)
-    return f"""# Music genre classifier {markdown(experiment.name)} / {markdown(name)}
+    return f"""# Music genre classifier {markdown(*distinct_names([experiment]))} / {markdown(name)}
 
 Names one of {len(genres)} genres for an audio file: {markdown(", ".join(genres))}.
 
@@ -78,7 +78,7 @@ def _network(experiment: Path, candidates: Sequence[Path]) -> str:
     held_out, learnt = (len(read_map(scp)) for scp in (files.cv_scp, files.train_scp))
     why = "It was the only one to choose from."
     if len(candidates) > 1:
-        names = markdown(", ".join(path.name for path in candidates))
+        names = markdown(", ".join(distinct_names(candidates)))
         why = f"That is the lowest of {names}, and why it was chosen: test tracks had no part in it."
     return (
         f"The network learnt from {learnt} tracks; its cross-entropy on {held_out} others is "

@@ -235,7 +235,9 @@ class Report:
         self.add_tracks(MAJORITY_VOTE, votes, utt2genre)
 
     def add_tracks(self, name: str, predictions: Mapping[str, str], utt2genre: Mapping[str, str]) -> None:
-        """Score one decision per track, as a segment classifier makes it."""
+        """Score one decision per track, as a segment classifier makes it. Raises DataError if `name` has a score."""
+        if name in self.tracks:
+            raise DataError(f"{name}: two systems of this name to score: rename one")
         score = self.tracks[name] = TrackScore(self.genres)
         for utterance, genre in predictions.items():
             score.truth[utterance] = self._truth(utterance, utt2genre)

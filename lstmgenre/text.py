@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lstmgenre.errors import UsageError
 
 _MARKUP = re.compile(
     r"[\\`*|]|<(?=[A-Za-z/!?])"
@@ -43,6 +47,21 @@ class OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return visible(super().formatMessage(record))
+
+
+def distinct_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """What tells paths apart: the last part of each, and more from its end where another path ends alike.
+
+    Raises UsageError for a path that is there twice.
+    """
+    parts = [Path(os.path.abspath(path)).parts for path in paths]
+    if twice := next((path for path, own in zip(paths, parts, strict=True) if parts.count(own) > 1), None):
+        raise UsageError(f"{os.fspath(twice)}: given twice: give each once")
+    names = []
+    for own in parts:
+        length = next(n for n in range(1, len(own) + 1) if sum(other[-n:] == own[-n:] for other in parts) == 1)
+        names.append(str(Path(*own[-length:])))
+    return names
 
 
 def markdown(text: str) -> str:

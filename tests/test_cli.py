@@ -331,6 +331,22 @@ def test_numbers_that_are_not_finite_are_usage_errors(work, command, line):
 
 
 @pytest.mark.system
+def test_systems_of_one_name_are_told_apart_or_refused(work, command):
+    from lstmgenre import svm
+
+    vectors = {"test0-t00": np.zeros(4), "test1-t01": np.ones(4)}
+    with TableWriter("ark:v.ark", "vector") as table:
+        for name, vector in vectors.items():
+            table.write(name, vector.astype(np.float32))
+    model = svm.train(vectors, dict(zip(vectors, GENRES, strict=True)), GENRES)
+    for name in ("a/svm", "b/svm", "b/other"):
+        model.save(work / name)
+    line = "score data/test --json" + " --segments ark:v.ark" * 3
+    done = command(f"{line} --svm a/svm --svm b/svm --svm b/other")
+    assert list(json.loads(done.stdout)["tracks"]) == ["a/svm", "b/svm", "other"]
+    assert "given twice" in one_line(command(f"{line} --svm a/svm --svm b/svm --svm a/svm/"), 2)
+
+
 def test_scoring_and_pooling_load_no_torch(work, model):
     code = (
         "import sys, lstmgenre.scoring, lstmgenre.segments, lstmgenre.parallel.table, lstmgenre.svm; "

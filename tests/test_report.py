@@ -24,7 +24,7 @@ from lstmgenre.expdir import Epoch
 from lstmgenre.nnet1 import init
 from lstmgenre.report import figures, render
 from lstmgenre.report.experiments import Experiment, read_experiments
-from lstmgenre.report.results import mcnemar_table, splits_table, table2, table4
+from lstmgenre.report.results import column, mcnemar_table, splits_table, table2, table4
 from lstmgenre.report.thresholds import Tracks, sweep
 from lstmgenre.report.writing import write
 from lstmgenre.scoring import Accuracy, Report, TrackScore
@@ -475,3 +475,9 @@ def test_damaged_learning_curves_are_named(tmp_path):
     write_json(tmp_path / "training.json", {"epochs": [{"iteration": 1}]})
     with pytest.raises(FormatError, match=r"training\.json: damaged.* train the network"):
         Experiment(tmp_path, "LSTM", Report(GENRES)).curve()
+
+
+def test_no_system_goes_by_the_name_of_another():
+    names = ["majority vote", "lseg", "fseg", "lseg_a_b", "lseg_a-b", "LSeg-a-b", "Seg", "FSeg", "LSeg", "svm", "lseg_"]
+    assert len({column(name) for name in names}) == len(names)
+    assert [column(name) for name in ("lseg_cf5_sel", "lseg", "other")] == ["LSeg-cf5-sel", "LSeg", "other"]

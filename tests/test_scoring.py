@@ -234,3 +234,10 @@ def test_where_no_artist_is_known_no_number_is_claimed():
     assert report.by_artists("svm") == {}
     assert "by artists of the training data" not in "\n".join(report.as_lines())
     assert "artist unknown of 3 of 3 tracks" in "\n".join(report.as_lines())
+
+
+def test_a_system_is_scored_once():
+    report = Report(GENRES)
+    report.add_posteriors([("t", np.full((2, len(GENRES)), 1 / len(GENRES)))], {"t": GENRES[0]})
+    with pytest.raises(DataError, match="majority vote: two systems of this name"):
+        report.add_tracks("majority vote", {"t": GENRES[0]}, {"t": GENRES[0]})

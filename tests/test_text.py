@@ -12,10 +12,11 @@ from markdown_it import MarkdownIt
 
 from lstmgenre import console
 from lstmgenre.__main__ import main
+from lstmgenre.errors import UsageError
 from lstmgenre.parallel.run import shard_log
 from lstmgenre.report import render
 from lstmgenre.scoring import Report
-from lstmgenre.text import markdown_code, markdown_paragraph, visible, visible_json
+from lstmgenre.text import distinct_names, markdown_code, markdown_paragraph, visible, visible_json
 
 EVIL = [
     "a\nlstmgenre: error: disk on fire",
@@ -154,6 +155,16 @@ def test_code_in_markdown_stays_in_its_block(lines):
     (block,) = tokens(markdown_code(lines))
     assert block.type == "fence"
     assert block.content == "".join(f"{visible(line)}\n" for line in lines)
+
+
+def test_paths_are_told_apart_by_as_much_as_it_takes(here):
+    assert distinct_names(["exp/a/svm", "exp/b/svm", "exp/b/lseg/"]) == ["a/svm", "b/svm", "lseg"]
+    assert distinct_names(["/x/svm", "svm", "y/x/svm"]) == ["/x/svm", f"{here.name}/svm", "y/x/svm"]
+    assert distinct_names(["."]) == distinct_names(["a/.."]) == [here.name]
+    assert distinct_names([]) == []
+    for same in ("a/svm", "./a/svm/", "b/../a/svm", here / "a/svm"):
+        with pytest.raises(UsageError, match="given twice"):
+            distinct_names(["a/svm", "b/svm", same])
 
 
 @given(names)

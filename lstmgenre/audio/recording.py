@@ -53,7 +53,10 @@ class Recording:
     def frames(self) -> Iterator[av.AudioFrame]:
         """Every frame that decodes, whatever its rate and its channels. Raises DataError where the disk fails."""
         self._file.seek(self._start)
-        parts = parts_of(self._file)
+        try:
+            parts = parts_of(self._file)
+        except OSError as error:
+            raise DataError(f"{self._name}: cannot be read: {reason(error)}; give a file") from error
         for part in parts:
             try:
                 with open_part(part) as container:

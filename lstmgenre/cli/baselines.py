@@ -10,6 +10,7 @@ import typer
 
 from lstmgenre.cli import options
 from lstmgenre.cli.app import app, run_record
+from lstmgenre.text import distinct_names
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,9 @@ def score_baselines(
     from lstmgenre.expdir import ExpDir
 
     need = ["feats.scp", "utt2genre", "utt2spk"]
-    with run_record(context, exp_root, f"score-baselines-{test_dir.name}"):
+    (split,) = distinct_names([test_dir])
+    with run_record(context, exp_root, f"score-baselines-{split}"):
         for name, report in baselines.score(DataDir.read(train_dir, need), DataDir.read(test_dir, need), nj):
-            report.write(ExpDir(exp_root / name).score(test_dir.name))
+            report.write(ExpDir(exp_root / name).score(split))
             accuracy = report.tracks[name].accuracy
             logger.info("%s: %d of %d tracks", name, accuracy.correct, accuracy.total)

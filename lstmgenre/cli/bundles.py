@@ -11,7 +11,7 @@ import typer
 
 from lstmgenre import console
 from lstmgenre.cli.app import Json, app, run_record
-from lstmgenre.errors import DataError
+from lstmgenre.errors import LstmGenreError
 
 if TYPE_CHECKING:
     from lstmgenre.bundle import Prediction
@@ -59,7 +59,7 @@ def predict(
     for song in songs:
         try:
             prediction = system.predict(song)
-        except DataError as error:
+        except LstmGenreError as error:
             console.fail(str(error))
             continue
         result = {"file": str(song), **prediction.as_dict()}

@@ -11,6 +11,7 @@ import typer
 
 from lstmgenre import console
 from lstmgenre.cli.app import Json, app, file_record, run_record
+from lstmgenre.text import distinct_names
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,9 @@ def score(
     with file_record(context, out, "score") if out else nullcontext():
         if post is not None:
             report.add_posteriors(tables.read_table(post), data.utt2genre)
-        for directory, vectors in zip(svm, segments, strict=True):
+        for name, directory, vectors in zip(distinct_names(svm), svm, segments, strict=True):
             predictions = SegmentSvm.load(directory).predict(dict(tables.read_table(vectors, "vector")))
-            report.add_tracks(directory.name, predictions, data.utt2genre)
+            report.add_tracks(name, predictions, data.utt2genre)
         if train_data:
             report.add_artists(data.utt2spk, DataDir.read(train_data, ["utt2spk"]).utt2spk)
         for name, missing in report.missing(data.utt2genre).items():

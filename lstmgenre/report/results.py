@@ -27,11 +27,14 @@ _BASELINE = "Baseline"  # the column of systems that are no network
 
 
 def column(system: str) -> str:
-    """What the paper calls a system: Seg, LSeg, FSeg, and in its manner LSeg-cf5-sel; others go by their own name."""
+    """What the paper calls a system: Seg, LSeg, FSeg, and in its manner LSeg-cf5-sel; others go by their own name,
+    unless that is one of these.
+    """
     if system == MAJORITY_VOTE:
         return "Seg"
-    match = re.fullmatch(rf"({LSEG}|{FSEG})(_.*)?", system)
-    return f"{system[0].upper()}Seg{system[4:].replace('_', '-')}" if match else system
+    if re.fullmatch(rf"({LSEG}|{FSEG})(_[a-z0-9]+)*", system):
+        return f"{system[0].upper()}Seg{system[4:].replace('_', '-')}"
+    return f"SVM {system}" if re.fullmatch("[LF]?Seg(-.*)?", system) else system
 
 
 class ReportTable(NamedTuple):
