@@ -5,15 +5,16 @@
     audio        a path, a pipe or a segment                           -> 22 050 Hz mono samples
     scattering   samples                                               -> 525 coefficients a frame
     training     features and genres                                   -> an nnet1 model
-    nnet1        a network's components and files; features         -> genre probabilities a frame
+    nnet1        a network's components and files, features            -> genre probabilities a frame
     segments     posteriors, and features to fuse with                 -> one vector a track
     svm          segment vectors                                       -> a genre a track
     scoring      posteriors and genres                                 -> accuracies and confusions
-    selection    features, and posteriors of networks in folds        -> the system that suits a corpus, and its worth
+    selection    features, and posteriors of networks in folds         -> the system that suits a corpus, and its worth
     baselines    features, or audio                                    -> what the paper's systems have to beat
     report       the scores of experiments                             -> the paper's tables
     bundle       a trained system in one directory, an audio file      -> its genre
     model_card   what is recorded about that system                    -> a page that says it
+    learning     a collection of music, by way of all of these         -> the bundle that suits it
 
 below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (many processes), text (how names
 are shown), console (what a person sees). `load` is the way from a bundle to the genres of audio files.

@@ -28,6 +28,7 @@ def model_card(system: Bundle, experiment: Path, name: str, candidates: Sequence
     genres = system.svm.genres if system.svm else system.genres
     directories = [experiment] * bool(system.forward) + [experiment / name] * bool(system.svm)
     logs = [log for directory in directories for log in sorted(directory.glob("log/train-*.json"))]
+    logs += experiment.parent.glob("log/learn.json")
     learnt = "".join(
         [
             _network(experiment, candidates) if system.forward else "",

@@ -24,7 +24,7 @@ from lstmgenre.tables import TableWriter, read_table
 from lstmgenre.training import frames, streams
 from lstmgenre.training.examples import Example, Examples, read_ahead
 from lstmgenre.training.frames import FrameOptions
-from lstmgenre.training.schedule import Decay, Newbob, Schedule
+from lstmgenre.training.schedule import Decay, DecayBest, Newbob, Schedule
 from lstmgenre.training.streams import StreamOptions
 from lstmgenre.training.trainer import train
 from tests.glibc_rand import Glibc
@@ -247,7 +247,15 @@ def test_decay_is_constant_for_three_epochs_then_shrinks_in_each():
     rates = [Decay(max_iters=6).plan([1.0] * k, 0.00002).learn_rate for k in range(1, 8)]
     assert rates == [2e-05, 2e-05, 2e-05, 1.8e-05, 1.62e-05, 1.458e-05, None]
     plan = Decay().plan([1.0, 0.5, 2.0], 0.1)
-    assert (plan.accepted, plan.best) == ([True, True], 2)  # the last, not the best
+    assert (plan.accepted, plan.best, plan.result) == ([True, True], 2, 2)  # the last, not the best
+
+
+@given(st.lists(st.sampled_from([0.3, 0.5, 0.7, 0.9]), min_size=1, max_size=8))
+def test_decay_best_goes_the_way_of_decay_and_results_in_the_first_net_of_the_lowest_loss(losses):
+    decay, best = Decay(max_iters=6).plan(losses, 0.1), DecayBest(max_iters=6).plan(losses, 0.1)
+    assert (best.best, best.learn_rate) == (decay.best, decay.learn_rate)
+    assert best.result == losses.index(min(losses))
+    assert [k for k, accepted in enumerate(best.accepted, start=1) if accepted][-1:] == [best.result][: best.result]
 
 
 @pytest.mark.parametrize(

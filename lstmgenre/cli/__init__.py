@@ -7,6 +7,7 @@ from lstmgenre.cli import (  # noqa: F401
     corpora,
     data,
     features,
+    learning,
     networks,
     recipes,
     scores,

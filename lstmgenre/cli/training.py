@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 class Scheduler(enum.StrEnum):
     newbob = "newbob"
     decay = "decay"
+    decay_best = "decay-best"
 
 
 DataArgument = Annotated[Path, typer.Argument(metavar="DATA_DIR")]
@@ -40,7 +41,11 @@ LearnRate = Annotated[float, options.real(0, 1e6, "Of gradients summed over a mi
 Momentum = Annotated[float, options.real(0, 1)]
 Penalty = Annotated[float, options.real(0, 1e6)]
 SchedulerOption = Annotated[
-    Scheduler, typer.Option(help="newbob: by the loss on the held-out set. decay: by the epoch.")
+    Scheduler,
+    typer.Option(
+        help="newbob: by the loss on the held-out set. decay: by the epoch. decay-best: decay, but what is kept is the "
+        "net of the lowest held-out loss, not the last."
+    ),
 ]
 MaxIters = Annotated[int, options.whole(1, options.MOST_EPOCHS, "Epochs at most.")]
 HalvingFactor = Annotated[float, options.real(0, 1, "What the learning rate is multiplied with.")]
@@ -163,9 +168,10 @@ def _set_up(data_dir: Path, exp_dir: Path, cv_dir: Path | None, seed: int) -> Da
 
 
 def _schedule(scheduler: Scheduler, context: typer.Context) -> Schedule:
-    from lstmgenre.training.schedule import Decay, Newbob
+    from lstmgenre.training.schedule import Decay, DecayBest, Newbob
 
-    kind = Newbob if scheduler is Scheduler.newbob else Decay
+    kinds = {Scheduler.newbob: Newbob, Scheduler.decay: Decay, Scheduler.decay_best: DecayBest}
+    kind = kinds[scheduler]
     return kind(**_fields_of(kind, context))
 
 

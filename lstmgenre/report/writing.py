@@ -30,21 +30,24 @@ def write(
     train_data: Path | None = None,
     test_data: Path | None = None,
     beside: Path | None = None,
+    figure_3: bool = True,
 ) -> None:
     """Report on the experiments below `root` in `out`, each file whole or not at all.
 
     The data directories are those that were trained on and `split` beside it, unless given. Other splits below `root`,
-    and `split` below `beside`, are shown beside this one. Figure 3 is left out, with a warning, where posteriors or
-    features are not there, and all plots where matplotlib is not installed. Raises DataError or FormatError for
-    scores and records that cannot be read, and for data directories that are given and cannot.
+    and `split` below `beside`, are shown beside this one. Figure 3 is left out where it is not wanted and,
+    with a warning, where posteriors or features are not there, and all plots where matplotlib is not installed. Raises
+    DataError or FormatError for scores and records that cannot be read, and for data directories that are given and
+    cannot.
     """
     experiments = {name: read_experiments(*where) for name, where in _splits(root, split, beside).items()}
     findings = Findings(split, experiments.pop(split), experiments)
     directories = [root]
-    if both := _data(findings.experiments, split, train_data, test_data):
+    both = _data(findings.experiments, split, train_data, test_data) if figure_3 else None
+    if both:
         directories += {data_dir.path.parent for data_dir in both}
         findings.thresholds = _thresholds(findings.experiments, split, *both)
-    else:
+    elif figure_3:
         logger.warning("no Figure 3: say where the data are with --train-data and --test-data")
     findings.runs = read_runs(directories)
     if importlib.util.find_spec("matplotlib"):

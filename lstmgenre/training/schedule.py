@@ -5,7 +5,7 @@ next, so that a training run that was killed finds its place again from the loss
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Verdict:
     """The iteration to go on from; 0 is the initial net."""
     learn_rate: float | None
     """Of the next iteration; None: training is finished."""
+
+    @property
+    def result(self) -> int:
+        """The iteration whose net is the result: the last that was kept; 0 is the initial net."""
+        return max((iteration for iteration, kept in enumerate(self.accepted, start=1) if kept), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,18 @@ class Decay:
         return ""
 
 
-Schedule = Newbob | Decay
+@dataclass(frozen=True, kw_only=True)
+class DecayBest(Decay):
+    """As Decay, but a net is kept only if it is better than all before it, so that the best is the result. Training
+    goes on from the others, too. Ours, for corpora so small that the held-out loss turns and rises.
+    """
+
+    def plan(self, losses: Sequence[float], learn_rate: float) -> Verdict:
+        accepted = [loss < min(losses[:iteration]) for iteration, loss in enumerate(losses[1:], start=1)]
+        return replace(super().plan(losses, learn_rate), accepted=accepted)
+
+
+Schedule = Newbob | Decay | DecayBest
 
 
 def _six_digits(rate: float) -> float:

@@ -96,10 +96,10 @@ def train(
         save({name: net}, {f"iter{iteration:02d}.tr.log": loss, f"iter{iteration:02d}.cv.log": cv})
         yield epochs[-1]
 
-    if plan.best == 0:
+    if plan.result == 0:
         logger.warning("%s: no epoch was better than the initial net, which becomes final.nnet", exp)
     if ranks.first() and (len(epochs) > completed or not files.nnet.exists()):
-        Nnet.read(exp / epochs[plan.best].nnet).write(files.nnet)
+        Nnet.read(exp / epochs[plan.result].nnet).write(files.nnet)
 
 
 def _settings(

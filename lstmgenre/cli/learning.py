@@ -1,0 +1,128 @@
+"""learn: from a folder of music, or data directories, to a bundle."""
+
+from __future__ import annotations
+
+import enum
+import os
+import shlex
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lstmgenre import console
+from lstmgenre.cli.app import Address, Backend, BackendOption, Json, app, engine, run_record
+
+if TYPE_CHECKING:
+    from lstmgenre.learning import Learnt
+    from lstmgenre.scoring import TrackScore
+
+
+class System(enum.StrEnum):
+    """Those of lstmgenre.selection."""
+
+    scat = "scat"
+    vote = "vote"
+    lseg = "lseg"
+    fseg = "fseg"
+
+
+@app.command("learn")
+def learn(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="[MUSIC] MODEL")],
+    train: Annotated[
+        Path | None, typer.Option("--train", metavar="DIR", help="A data directory to learn from, in place of MUSIC.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option("--test", metavar="DIR", help="One to test on, beside --train.")] = None,
+    test_fraction: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of MUSIC to keep to test on. 0: all is learnt from.")
+    ] = 0.0,
+    work: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where data/ and exp/ go. Default: MODEL.work")
+    ] = None,
+    system: Annotated[System | None, typer.Option(help="Take this one, whichever is best.")] = None,
+    seed: Annotated[int, typer.Option(help="Of splits and networks.")] = 777,
+    nj: Annotated[int, typer.Option("--nj", min=0, help="Parallel jobs; 0: as many as there are cores.")] = 0,
+    backend: BackendOption = Backend.loky,
+    scheduler: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Learn the genres of MUSIC, a folder with one for each genre, and pack in MODEL the system that does best.
+
+    All tracks serve, and cross-validation says how good it is. A run that was killed goes on when started again.
+    Example: lstmgenre learn ~/music model && lstmgenre predict model song.mp3
+    """
+    *music, model = paths
+    if len(music) + (train is not None) != 1:
+        raise typer.BadParameter("give MUSIC and MODEL, or MODEL and --train DIR")
+    if test and not train:
+        raise typer.BadParameter("--test goes with --train; of MUSIC, --test-fraction keeps tracks to test on")
+    if train and test_fraction:
+        raise typer.BadParameter("--test-fraction is of MUSIC; with --train, give --test DIR")
+    from lstmgenre.learning import Corpus, Means, Settings, learn
+
+    work = work or model.with_name(f"{model.name}.work")
+    means = Means(nj or len(os.sched_getaffinity(0)), engine(backend, scheduler), console.progress)
+    corpus = Corpus(music[0] if music else None, train, test, test_fraction)
+    with run_record(context, work / "exp"):
+        learnt = learn(corpus, model, work, system=system and system.value, settings=Settings(seed=seed), means=means)
+    console.emit(_for_a_person(learnt, model, work), _for_a_program(learnt, model, work), as_json)
+
+
+def _for_a_person(learnt: Learnt, model: Path, work: Path) -> list[str]:
+    train, chosen = learnt.train, learnt.selection.chosen
+    counts = Counter(train.utt2genre.values())
+    genres = ", ".join(f"{counts[genre]} {genre}" for genre in sorted(counts))
+    own = learnt.selection.scores.tracks[chosen.name].accuracy
+    variant = ", ".join(f"{name} {value:g}" for name, value in (("k", chosen.threshold), ("C", chosen.c)) if value)
+    others = {name: learnt.selection.scores.tracks[name].accuracy.correct for name in learnt.selection.best}
+    del others[chosen.name]
+    next_best = max(others, key=others.__getitem__)
+    lines = [
+        ("learnt from", f"{len(train.utterances)} tracks by {len(train.spk2utt)} artists: {genres}"),
+        ("left out", _left_out(learnt.left_out, work)),
+        (
+            "system",
+            f"{chosen.name}{f' ({variant})' if variant else ''}, right on {own.correct} of {own.total} tracks; "
+            f"the next, {next_best}, on {others[next_best]}",
+        ),
+        ("accuracy", f"{_rate(learnt.selection.worth)} of tracks of artists that are new to it (cross-validation)"),
+    ]
+    if learnt.test_score:
+        lines.append(("on the test set", _rate(learnt.test_score)))
+    lines += [
+        ("by guessing", f"{learnt.largest.rate:.1%}: the largest genre"),
+        ("report", str(learnt.report)),
+        ("to use it", f"lstmgenre predict {shlex.quote(str(model))} SONG"),
+    ]
+    return [f"{name:<16}{text}" for name, text in lines]
+
+
+def _left_out(count: int, work: Path) -> str:
+    if not count:
+        return "nothing"
+    return f"{count} file{'s' * (count > 1)}, see {work / 'data' / 'left_out.csv'}"
+
+
+def _rate(score: TrackScore) -> str:
+    (low, high), accuracy = score.interval, score.accuracy
+    return f"{accuracy.rate:.1%} [{low:.1%}, {high:.1%}] ({accuracy.correct} of {accuracy.total})"
+
+
+def _for_a_program(learnt: Learnt, model: Path, work: Path) -> dict[str, Any]:
+    selected = learnt.selection
+    return {
+        "model": str(model),
+        "tracks": len(learnt.train.utterances),
+        "left_out": learnt.left_out,
+        "system": asdict(selected.chosen),
+        "right": {name: selected.scores.tracks[name].accuracy.correct for name in selected.best},
+        "accuracy": {**selected.worth.accuracy.as_dict(), "interval": selected.worth.interval},
+        "test": learnt.test_score and learnt.test_score.accuracy.as_dict(),
+        "largest_genre": learnt.largest.rate,
+        "report": str(learnt.report),
+        "work": str(work),
+    }

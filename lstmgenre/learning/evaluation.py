@@ -1,0 +1,100 @@
+"""The systems on tracks that they have not heard: the choice among them, and scores that `lstmgenre report` reads."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from lstmgenre.datadir import DataDir
+from lstmgenre.expdir import ExpDir
+from lstmgenre.files import write_json
+from lstmgenre.learning.settings import Means
+from lstmgenre.nnet1.forward import forward
+from lstmgenre.parallel.table import map_table
+from lstmgenre.scoring import Report
+from lstmgenre.segments import mean_vector
+from lstmgenre.selection import VOTE, Evidence, Selection, Trial, select, try_out, variants
+from lstmgenre.svm import SegmentSvm
+from lstmgenre.tables import read_table
+
+logger = logging.getLogger(__name__)
+
+FOLDS = "folds"
+"""The split whose scores are those of cross-validation."""
+TEST = "test"
+
+_MAJORITY = "majority"
+
+
+def evidence_of(train: DataDir, folds: list[list[str]], exp: Path) -> Evidence:
+    means = {utterance: mean_vector(matrix) for utterance, matrix in read_table(f"scp:{train.path / 'feats.scp'}")}
+    posteriors = dict(read_table(f"scp:{exp / FOLDS / 'post.scp'}"))
+    return Evidence(train.genres, train.utt2genre, folds, means, posteriors)
+
+
+def choose(evidence: Evidence, exp: Path, system: str | None, means: Means) -> Selection:
+    """Choose, and keep in EXP_DIR the choice, its scores, and an SVM of each system that has one."""
+    trials: list[Trial] = []
+    with means.progress("trying systems", len(variants()), lambda: len(trials)):
+        for trial in try_out(evidence):
+            trials.append(trial)
+    chosen = select(evidence, trials, system)
+    chosen.save(exp)
+    for name, variant in chosen.best.items():
+        if name != VOTE:
+            evidence.fit(variant).save(exp / name)
+    scores = Report(evidence.genres)
+    scores.add_posteriors(evidence.posteriors.items(), evidence.utt2genre)
+    for name, score in chosen.scores.tracks.items():
+        if name != VOTE:
+            scores.add_tracks(name, score.predictions, evidence.utt2genre)
+    write_json(ExpDir(exp).score(FOLDS), scores.as_dict())
+    _score_majority(evidence.utt2genre, evidence.utt2genre, evidence.genres, exp, FOLDS)
+    right = ", ".join(f"{name} {chosen.scores.tracks[name].accuracy.correct}" for name in chosen.best)
+    logger.info("systems: right of %d tracks: %s; %s is taken", chosen.worth.accuracy.total, right, chosen.chosen.name)
+    return chosen
+
+
+def score_test(test: DataDir, train: DataDir, exp: Path) -> Report:
+    """The scores of all systems on tracks that none has heard, in EXP_DIR/test/score.json."""
+    features, out = f"scp:{test.path / 'feats.scp'}", exp / TEST
+    map_table(forward, {"model": exp}, features, f"ark,scp:{out / 'post.ark'},{out / 'post.scp'}")
+    posteriors = dict(read_table(f"scp:{out / 'post.scp'}"))
+    means = {utterance: mean_vector(matrix) for utterance, matrix in read_table(features)}
+    evidence = Evidence(train.genres, test.utt2genre, [], means, posteriors)
+    scores = Report(train.genres)
+    scores.add_posteriors(posteriors.items(), test.utt2genre)
+    for name, variant in Selection.load(exp).best.items():
+        if name != VOTE:
+            model = SegmentSvm.load(exp / name)
+            scores.add_tracks(name, model.predict(evidence.vectors(variant, posteriors)), test.utt2genre)
+    scores.add_artists(test.utt2spk, train.utt2spk)
+    write_json(ExpDir(exp).score(TEST), scores.as_dict())
+    _score_majority(train.utt2genre, test.utt2genre, train.genres, exp, TEST)
+    logger.info("test: scored on %d tracks", len(scores.truth))
+    return scores
+
+
+def forget_test(exp: Path) -> None:
+    """Remove the scores of a run before, which had tracks to test on."""
+    for directory in (exp, exp.parent / _MAJORITY):
+        shutil.rmtree(directory / TEST, ignore_errors=True)
+
+
+def _score_majority(
+    train: Mapping[str, str], test: Mapping[str, str], genres: list[str], exp: Path, split: str
+) -> None:
+    scores = Report(genres)
+    scores.add_tracks(_MAJORITY, dict.fromkeys(test, Counter(train.values()).most_common(1)[0][0]), test)
+    write_json(ExpDir(exp.parent / _MAJORITY).score(split), scores.as_dict())
+
+
+def report(exp: Path, split: str) -> Path:
+    from lstmgenre.report.writing import write  # brings in matplotlib, where that is there
+
+    write(exp, exp / "report", split, figure_3=False)
+    logger.info("report: wrote %s", exp / "report" / "report.html")
+    return exp / "report" / "report.html"

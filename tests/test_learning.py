@@ -1,0 +1,301 @@
+"""learn: a run leaves what the single commands would, goes on after a kill, and tests on nothing that it has heard."""
+
+import json
+import logging
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+import lstmgenre
+from lstmgenre import selection, svm
+from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError
+from lstmgenre.expdir import History
+from lstmgenre.learning import Corpus, Settings, learn, networks
+from lstmgenre.nnet1.forward import Forward
+from lstmgenre.scoring import Report, majority_vote
+from lstmgenre.selection import Selection
+from lstmgenre.tables import read_table
+from lstmgenre.training.schedule import DecayBest
+from lstmgenre.training.streams import StreamOptions
+
+STEPS = {"high": 0.9, "low": 0.1, "middle": 0.3}
+TRAINING = StreamOptions(learn_rate=0.01, momentum=0.5, num_streams=2, batch_size=10, targets_delay=1)
+SMALL = Settings(hidden=(4,), cell_dim=6, training=TRAINING, schedule=DecayBest(max_iters=2), folds=3)
+
+
+def write_song(path, genre, seed):
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = np.sin(np.arange(22050) * STEPS[genre] * rng.uniform(0.95, 1.05)) * 0.3
+    soundfile.write(path, tone + rng.normal(size=len(tone)) * 0.05, 22050)
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    """Six one-second tones of three genres, of an artist each, and a file that is none."""
+    root = tmp_path_factory.mktemp("music")
+    for k, genre in enumerate(STEPS):
+        for number in range(6):
+            write_song(root / genre / f"song {number}.wav", genre, (k, number))
+    (root / "low" / "broken.wav").write_text("not audio")
+    names = sorted(path.relative_to(root) for path in root.rglob("*.wav"))
+    rows = "".join(f"{name},{name.parent.name} {k}\n" for k, name in enumerate(names))
+    (root / "manifest.csv").write_text(f"path,artist\n{rows}")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def fewer_variants(monkeypatch):
+    monkeypatch.setattr(svm, "CANDIDATE_THRESHOLDS", (0.9, 0.5))
+    monkeypatch.setattr(svm, "PENALTIES", (1.0, 10.0))
+
+
+@pytest.fixture(scope="module")
+def learnt(music, tmp_path_factory):
+    """What a run came to, and where its MODEL and MODEL.work are."""
+    root = tmp_path_factory.mktemp("learnt")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(svm, "CANDIDATE_THRESHOLDS", (0.9, 0.5))
+        patch.setattr(svm, "PENALTIES", (1.0, 10.0))
+        return learn(Corpus(music), root / "model", root / "model.work", settings=SMALL), root
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """Its plots take longer than all else."""
+    monkeypatch.setattr("lstmgenre.learning.stages.report", lambda exp, split: exp / "report")
+
+
+def content_of(directory):
+    """Every file that the result rests on, but those that tell when and where something was done."""
+    files = (path for path in directory.rglob("*") if path.is_file() and "log" not in path.parts)
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files if path.suffix not in (".scp", "")}
+
+
+def test_it_says_what_it_learnt_from_and_how_good_it_is(learnt):
+    outcome, root = learnt
+    assert (len(outcome.train.utterances), outcome.left_out, outcome.test) == (18, 1, None)
+    assert outcome.largest.rate == 1 / 3
+    assert outcome.selection.worth.accuracy.total == 18
+    assert outcome.report.is_file()
+    written = Selection.load(root / "model.work/exp/lstm")
+    assert (written.chosen, written.worth.accuracy) == (outcome.selection.chosen, outcome.selection.worth.accuracy)
+
+
+def test_the_bundle_is_the_system_that_was_chosen_and_names_genres(learnt, music):
+    outcome, root = learnt
+    assert json.loads((root / "model/system.json").read_text()) == {"system": outcome.selection.chosen.name}
+    model = lstmgenre.load(root / "model")
+    named = [model.predict(path).genre == genre for genre in STEPS for path in music.glob(f"{genre}/song*.wav")]
+    assert sum(named) >= 15
+    assert "cross-validation on 18 tracks" in (root / "model/README.md").read_text()
+
+
+def test_no_network_has_heard_the_tracks_that_its_posteriors_are_judged_on(learnt):
+    _, root = learnt
+    exp = root / "model.work/exp/lstm"
+    judged = dict(read_table(f"scp:{exp}/folds/post.scp"))
+    assert sorted(judged) == DataDir.read(root / "model.work/data/train").utterances
+    artists = DataDir.read(root / "model.work/data/train").utt2spk
+    seen = set()
+    for fold in (1, 2, 3):
+        heard = {line.split()[0] for name in ("train", "cv") for line in (exp / f"cf3/{fold}/{name}.scp").open()}
+        feats = f"scp:{exp}/cf3/data/{fold}/test/feats.scp"
+        for utterance, posteriors in Forward.load(exp / f"cf3/{fold}")(read_table(feats)):
+            np.testing.assert_allclose(judged[utterance], posteriors, atol=1e-6)
+            assert artists[utterance] not in {artists[other] for other in heard}
+            seen.add(utterance)
+    assert seen == set(judged)
+    votes = {u: sorted(STEPS)[majority_vote(posteriors)] for u, posteriors in judged.items()}
+    assert Report.read(exp / "folds/score.json").tracks["majority vote"].predictions == votes
+
+
+def test_the_network_that_is_kept_is_that_of_the_lowest_held_out_loss(learnt):
+    _, root = learnt
+    for exp in (root / "model.work/exp/lstm", *(root / f"model.work/exp/lstm/cf3/{k}" for k in (1, 2, 3))):
+        history = History.read(exp)
+        best = min(history.epochs, key=lambda epoch: epoch.cv_loss)
+        assert history.held_out_loss == best.cv_loss
+        assert (exp / "final.nnet").read_bytes() == (exp / best.nnet).read_bytes()
+
+
+def test_single_commands_go_on_where_it_ended(learnt, command, here):
+    _, root = learnt
+    shutil.copytree(root / "model.work", "w")
+    posteriors = "w/exp/lstm/train/post_cf3.scp"
+    for line in (
+        "validate-data w/data/train",
+        "bundle w/exp/lstm other --svm vote",
+        f"select-svm w/data/train scp:{posteriors} chosen.toml --folds 3",
+        f"pool-segments scp:{posteriors} ark,scp:seg.ark,seg.scp --config chosen.toml",
+        "train-svm w/data/train scp:seg.scp w/exp/lstm/mine",
+        "bundle w/exp/lstm mine --svm mine",
+    ):
+        done = command(line)
+        assert done.returncode == 0, done.stderr
+    assert lstmgenre.load("mine").svm.dim == 12
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("stage", ["train_network", "try_out", "pack"])
+def test_a_run_that_was_killed_goes_on_and_ends_alike(learnt, music, tmp_path, monkeypatch, stage, no_report):
+    _, root = learnt
+    places = {
+        "train_network": "lstmgenre.learning.networks.train_network",
+        "try_out": "lstmgenre.learning.evaluation.try_out",
+        "pack": "lstmgenre.bundle.pack",
+    }
+    calls = []
+
+    def kill(*arguments, **options):
+        calls.append(arguments)
+        if stage != "train_network" or len(calls) > 2:
+            raise Killed
+        return trained(*arguments, **options)
+
+    trained = networks.train_network
+    with monkeypatch.context() as patch:
+        patch.setattr(places[stage], kill)
+        with pytest.raises(Killed):
+            learn(Corpus(music), tmp_path / "model", tmp_path / "model.work", settings=SMALL)
+    again = []
+    monkeypatch.setattr(networks, "train_network", lambda job: again.append(job) or trained(job))
+    learn(Corpus(music), tmp_path / "model", tmp_path / "model.work", settings=SMALL)
+    assert len(again) == (2 if stage == "train_network" else 0)
+    expected, found = content_of(root / "model"), content_of(tmp_path / "model")
+    expected.pop("README.md"), found.pop("README.md")  # tells where it was made
+    assert found == expected
+
+
+def test_a_run_that_is_complete_trains_nothing_again(learnt, music, monkeypatch, no_report):
+    outcome, root = learnt
+    monkeypatch.setattr(networks, "train_network", lambda job: pytest.fail("trained again"))
+    again = learn(Corpus(music), root / "model", root / "model.work", settings=SMALL)
+    assert again.selection.worth.accuracy == outcome.selection.worth.accuracy
+
+
+@pytest.mark.parametrize("change", ["track", "settings"])
+def test_of_other_tracks_or_settings_all_is_made_anew(learnt, music, tmp_path, caplog, change, no_report):
+    _, root = learnt
+    shutil.copytree(root / "model.work", tmp_path / "w")
+    more, settings = music, SMALL
+    if change == "track":
+        more = shutil.copytree(music, tmp_path / "music")
+        write_song(more / "low" / "one more.wav", "low", 99)
+    else:
+        settings = Settings(hidden=(5,), cell_dim=6, training=TRAINING, schedule=DecayBest(max_iters=1), folds=3)
+    with caplog.at_level(logging.INFO, logger="lstmgenre"):
+        outcome = learn(Corpus(more), tmp_path / "model", tmp_path / "w", settings=settings)
+    assert len(outcome.train.utterances) == 18 + (change == "track")
+    assert "all are trained anew" in caplog.text
+    assert len(History.read(tmp_path / "w/exp/lstm").epochs) == (3 if change == "track" else 2)
+
+
+def test_an_experiment_of_somebodys_own_is_left_alone(music, tmp_path):
+    own = tmp_path / "w/exp/lstm/final.nnet"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    with pytest.raises(DataError, match=r"learn has not made it: give another --work"):
+        learn(Corpus(music), tmp_path / "model", tmp_path / "w", settings=SMALL)
+    assert own.read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_tracks_to_test_on_have_no_part_in_what_is_learnt(music, tmp_path, no_report):
+    outcome = learn(Corpus(music, test_fraction=0.3), tmp_path / "model", tmp_path / "w", settings=SMALL, system="fseg")
+    train, test = (DataDir.read(tmp_path / "w/data" / name) for name in ("train", "test"))
+    assert set(outcome.test.truth) == set(test.utterances)
+    assert outcome.selection.worth.accuracy.total == len(train.utterances) == 18 - len(test.utterances)
+    assert not set(train.utt2spk.values()) & set(test.utt2spk.values())
+    heard = {
+        line.split()[0] for scp in (tmp_path / "w/exp").rglob("*.scp") for line in scp.open() if "test" not in scp.parts
+    }
+    assert not heard & set(test.utterances)
+    model = lstmgenre.load(tmp_path / "model")
+    assert model.svm.pooling.fuse
+    named = {utterance: model.predict(path).genre for utterance, path in test.wav_scp.items()}
+    assert outcome.test_score.predictions == named
+    data = Corpus(train=tmp_path / "w/data/train", test=tmp_path / "w/data/test")
+    again = learn(data, tmp_path / "again", tmp_path / "v", settings=SMALL, system="fseg")
+    assert again.test_score.predictions == named
+    without = learn(Corpus(train=data.train), tmp_path / "again", tmp_path / "v", settings=SMALL)
+    assert without.test is None
+    assert not list((tmp_path / "v/exp").glob("*/test"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: data.utt2genre.update(dict.fromkeys(data.utterances[:1], "polka")), "no track of polka"),
+        (lambda data: data.utt2spk.pop(data.utterances[0]), "not in utt2spk"),
+        (lambda data: data.wav_scp.clear(), "neither audio nor features"),
+    ],
+)
+def test_data_directories_that_cannot_be_used_are_refused_before_anything_is_done(
+    learnt, tmp_path, monkeypatch, change, said
+):
+    _, root = learnt
+    data = DataDir.read(root / "model.work/data/train")
+    data.feats, data.utt2num_frames, data.utt2dur, data.genre_order = {}, {}, {}, sorted(STEPS)
+    data.write(tmp_path / "train")
+    change(data)
+    data.genre_order = []
+    data.write(tmp_path / "test")
+    monkeypatch.setattr("lstmgenre.learning.data.extract", lambda *_: pytest.fail("features were extracted"))
+    with pytest.raises(DataError, match=said):
+        learn(Corpus(train=tmp_path / "train", test=tmp_path / "test"), tmp_path / "m", tmp_path / "w", settings=SMALL)
+
+
+def test_too_few_tracks_for_three_folds_are_said(music, tmp_path):
+    for genre in ("low", "high"):
+        (tmp_path / "music" / genre).mkdir(parents=True)
+        for number in (0, 1):
+            shutil.copy(music / genre / f"song {number}.wav", tmp_path / "music" / genre)
+    with pytest.raises(DataError, match="4 tracks of 4 artists do not make 3 folds"):
+        learn(Corpus(tmp_path / "music"), tmp_path / "m", tmp_path / "w", settings=SMALL)
+
+
+@pytest.mark.slow
+@pytest.mark.system
+def test_on_the_command_line(music, command, here, monkeypatch):
+    monkeypatch.setattr("lstmgenre.learning.Settings", lambda seed: replace(SMALL, seed=seed))
+    done = command(f"learn '{music}' 'my model' --nj 1 --json")
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["tracks"] == 18
+    assert outcome["left_out"] == 1
+    assert outcome["largest_genre"] == pytest.approx(1 / 3)
+    assert list(outcome["right"]) == list(selection.SYSTEMS)
+    stages = [line.split()[1] for line in done.stderr.splitlines() if line.split()[1] in STAGES]
+    assert stages == STAGES
+    again = command(f"learn '{music}' 'my model' --nj 2")
+    lines = {line[:16].strip(): line[16:] for line in again.stdout.splitlines()}
+    assert lines["learnt from"] == "18 tracks by 18 artists: 6 high, 6 low, 6 middle"
+    assert lines["left out"] == "1 file, see my model.work/data/left_out.csv"
+    low, high = outcome["accuracy"]["interval"]
+    assert f"[{low:.1%}, {high:.1%}]" in lines["accuracy"]
+    assert lines["by guessing"].startswith("33.3%")
+    song = next(music.glob("high/song*.wav"))
+    done = command(lines["to use it"].removeprefix("lstmgenre ").replace("SONG", f"'{song}'"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{song}: ")
+    assert "lstmgenre learn" in (here / "my model/README.md").read_text()
+
+
+STAGES = ["data:", "features:", "networks:", "systems:", "bundle:", "report:"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["m", "a b c", "a m --train d", "--train d", "m --test d", "a m --test d", "m --train d --test-fraction .2"],
+)
+def test_what_makes_no_sense_is_a_usage_error(arguments, command, here):
+    assert command(f"learn {arguments}").returncode == 2
+    assert list(here.iterdir()) == []
