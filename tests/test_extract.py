@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +17,17 @@ from lstmgenre import audio
 from lstmgenre.datadir import DataDir, Excerpt, validate
 from lstmgenre.errors import DataError, FormatError, ModelError
 from lstmgenre.files import exclusive
+from lstmgenre.parallel.run import this_process
 from lstmgenre.scattering import extract, scat_json
 from lstmgenre.scattering.features import FeatureConfig, ScatteringFeatures
 from lstmgenre.scattering.journal import count_done
 from lstmgenre.tables import read_table
 from tests.banks import SMALL
+
+
+def in_jobs(*arguments, **options):
+    """Several jobs in this process, one after the other: that other processes do the same is test_parallel's."""
+    return extract.extract(*arguments, **options, engine=this_process)
 
 
 def features_of(data):
@@ -29,7 +36,7 @@ def features_of(data):
 
 @pytest.mark.system
 def test_each_utterance_gets_the_features_of_its_audio(data):
-    assert extract.extract(data, SMALL, jobs=2) == extract.Extraction(6, {})
+    assert extract.extract(data, SMALL, jobs=2) == extract.Extraction(6, {}, 6)
     transform = ScatteringFeatures(SMALL)
     written, again = features_of(data), DataDir.read(data.path)
     assert sorted(written) == data.utterances
@@ -43,12 +50,11 @@ def test_each_utterance_gets_the_features_of_its_audio(data):
     assert len((data.path / "data" / "scat_paths.txt").read_text().splitlines()) == transform.dim + 1
 
 
-@pytest.mark.system
 def test_the_number_of_jobs_changes_no_number(data, tmp_path):
-    extract.extract(data, SMALL, jobs=1)
+    in_jobs(data, SMALL, jobs=1)
     first = features_of(data)
     shutil.rmtree(data.path / "data")
-    extract.extract(DataDir.read(data.path), SMALL, jobs=3)
+    in_jobs(DataDir.read(data.path), SMALL, jobs=3)
     for name, matrix in features_of(data).items():
         np.testing.assert_array_equal(matrix, first[name])
 
@@ -63,14 +69,17 @@ def test_segments_cut_their_recordings(data):
     np.testing.assert_array_equal(features_of(data)["a1-y"], ScatteringFeatures(SMALL)(cut))
 
 
+def archives_of(data):
+    return {path.name: path.stat().st_mtime_ns for path in (data.path / "data").glob("*.ark")}
+
+
 def test_what_is_done_is_not_done_again_until_something_changes(data):
     extract.extract(data, SMALL)
-    ark = data.path / "data" / "scat.1.ark"
-    made = ark.stat().st_mtime_ns
-    extract.extract(DataDir.read(data.path), SMALL)
-    assert ark.stat().st_mtime_ns == made
-    extract.extract(DataDir.read(data.path), replace(SMALL, quantise=True))
-    assert ark.stat().st_mtime_ns != made
+    made = archives_of(data)
+    assert extract.extract(DataDir.read(data.path), SMALL) == extract.Extraction(6, {})
+    assert archives_of(data) == made
+    assert extract.extract(DataDir.read(data.path), replace(SMALL, quantise=True)).computed == 6
+    assert not archives_of(data).keys() & made
 
 
 def test_one_bad_file_in_many_is_left_out_and_named(data, tmp_path):
@@ -87,7 +96,7 @@ def test_one_bad_file_in_many_is_left_out_and_named(data, tmp_path):
     assert any("a0-t3" in log.read_text() for log in (data.path / "log").glob("extract_scat.*.log"))
     soundfile.write(tmp_path / "t3.wav", np.ones(8000) * 0.1, 8000)
     before = features_of(data)
-    assert extract.extract(DataDir.read(data.path), SMALL) == extract.Extraction(30, {})  # what failed, again
+    assert extract.extract(DataDir.read(data.path), SMALL) == extract.Extraction(30, {}, 1)  # what failed, again
     after = features_of(data)
     assert len(after) == 30
     assert all(np.array_equal(after[name], matrix) for name, matrix in before.items())
@@ -95,10 +104,10 @@ def test_one_bad_file_in_many_is_left_out_and_named(data, tmp_path):
 
 def test_what_is_gone_is_made_again(data):
     extract.extract(data, SMALL)
-    for gone in ("utt2dur", "utt2num_frames", "data/scat.1.ark"):
+    for gone in ("utt2dur", "utt2num_frames", "data/scat.1.ark", "data/scat.1.journal"):
         (data.path / gone).unlink()
         extract.extract(DataDir.read(data.path), SMALL)
-        assert (data.path / gone).exists()
+        assert_features(data, reference(data))
         assert sorted(features_of(data)) == data.utterances
 
 
@@ -168,43 +177,118 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(data, tmp_path, finis
     assert not any(f"{name}:" in log for name in kept)  # what was finished is not done again
 
 
-@pytest.mark.system
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_a_run_goes_on_with_another_number_of_jobs(data, tmp_path, jobs):
-    extract.extract(data, SMALL, jobs=3)
-    files = ["feats.scp", "utt2num_frames", "utt2dur", *(f"data/scat.{k}.ark" for k in (1, 2, 3))]
-    expected = {name: (data.path / name).read_bytes() for name in files}
+    expected = reference(data)
     good = (tmp_path / "t4.wav").read_bytes()
-    shutil.rmtree(data.path / "data")
     (tmp_path / "t4.wav").write_bytes(b"not audio")  # the last of its shard fails, and so the run
     with pytest.raises(DataError, match="1 of 6 utterances failed"):
-        extract.extract(data, SMALL, jobs=3)
+        in_jobs(data, SMALL, jobs=3)
+    made = archives_of(data)
     (tmp_path / "t4.wav").write_bytes(good)
-    extract.extract(data, SMALL, jobs=jobs)
-    assert {name: (data.path / name).read_bytes() for name in files} == expected
-    logs = "".join(log.read_text() for log in (data.path / "log").glob("extract_scat.*.log"))
-    assert [name for name in data.utterances if f"{name}: " in logs] == ["a1-t4"]
-    assert {path.name for path in (data.path / "data").iterdir()} == {
-        *(f"scat.{k}.ark" for k in (1, 2, 3)),
-        "scat.json",
-        "scat_paths.txt",
-    }
+    assert in_jobs(data, SMALL, jobs=jobs) == extract.Extraction(6, {}, 1)
+    assert_features(data, expected)
+    assert archives_of(data).items() >= made.items()
+    assert {path.suffix for path in (data.path / "data").iterdir()} == {".ark", ".journal", ".json", ".txt"}
 
 
-def test_a_recording_that_was_replaced_is_read_again_and_what_came_before_it_is_kept(data, tmp_path):
+def reference(data):
+    """The features of each utterance, computed without any directory."""
+    transform = ScatteringFeatures(SMALL)
+    return {name: transform(audio.load(path, sample_rate=4000)) for name, path in data.wav_scp.items()}
+
+
+def assert_features(data, expected):
+    found = features_of(data)
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(matrix, expected[name]) for name, matrix in found.items())
+    again = DataDir.read(data.path)
+    assert {name: len(matrix) for name, matrix in expected.items()} == again.utt2num_frames
+    assert again.utt2dur.keys() == expected.keys()
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [["add"], ["remove", "add", "rename"], ["move", "change", "move"], ["break", "add", "break"], ["rename", "change"]],
+)
+def test_songs_come_and_go_and_only_what_is_new_is_computed(data, choices):
+    now = replace(data, wav_scp=dict(data.wav_scp), utt2spk=dict(data.utt2spk), utt2genre=dict(data.utt2genre))
+    (songs := data.path.parent / "songs").mkdir()
+    for name, path in now.wav_scp.items():
+        now.wav_scp[name] = str(shutil.copy(path, songs))
+    in_jobs(now, SMALL, jobs=2)
+    for step, choice in enumerate(choices):
+        new, name = f"b-{step}", now.utterances[step % len(now.utterances)]
+        sound, expected = songs / f"new{step}.wav", 0
+        if choice in ("add", "change"):
+            tone = np.sin(np.arange(8000) * (0.02 + 0.003 * step)) * 0.2
+            soundfile.write(sound if choice == "add" else now.wav_scp[name], tone, 8000)
+            expected = 1
+        if choice == "add":
+            now.wav_scp[new], now.utt2spk[new], now.utt2genre[new] = str(sound), "b", "tone"
+        elif choice == "remove":
+            for content in (now.wav_scp, now.utt2spk, now.utt2genre):
+                del content[name]
+        elif choice == "rename":  # the utterance
+            for content, value in ((now.wav_scp, now.wav_scp[name]), (now.utt2spk, "b"), (now.utt2genre, "tone")):
+                del content[name]
+                content[new] = value
+        elif choice == "move":  # its file
+            now.wav_scp[name] = str(shutil.move(now.wav_scp[name], sound))
+        elif choice == "break":
+            made = archives_of(now)
+            good = Path(now.wav_scp[name]).read_bytes()
+            Path(now.wav_scp[name]).write_bytes(b"not audio %d" % step)
+            now.write()
+            with pytest.raises(DataError, match=r"1 of [0-9]+ utterances failed"):
+                in_jobs(now, SMALL, jobs=2)
+            assert archives_of(now).items() >= made.items()
+            Path(now.wav_scp[name]).write_bytes(good)
+        now.write()
+        assert in_jobs(now, SMALL, jobs=1 + step % 3) == extract.Extraction(len(now.utterances), {}, expected)
+        assert_features(now, reference(now))
+
+
+def test_recordings_with_the_same_content_are_computed_once(data, tmp_path):
+    (tmp_path / "t5.wav").write_bytes((tmp_path / "t0.wav").read_bytes())
+    assert in_jobs(data, SMALL, jobs=2) == extract.Extraction(6, {}, 5)
+    assert_features(data, reference(data))
+    (tmp_path / "t0.wav").write_bytes(b"no")
+    (tmp_path / "t5.wav").write_bytes(b"no")
+    with pytest.raises(DataError, match="2 of 6 utterances failed"):
+        extract.extract(data, SMALL)
+
+
+def test_compacting_copies_what_is_named_and_computes_nothing(data, tmp_path):
+    in_jobs(data, SMALL, jobs=3)
+    keep = data.subset(data.utterances[:4])
+    keep.wav_scp["c-new"], keep.utt2spk["c-new"] = keep.wav_scp.pop("a0-t0"), "c"
+    keep.utt2spk.pop("a0-t0")
+    keep.utt2genre = dict.fromkeys(keep.utt2spk, "tone")
+    keep.write()
+    assert in_jobs(keep, SMALL, jobs=2, compact=True) == extract.Extraction(4, {})
+    assert sorted(archives_of(keep)) == ["scat.4.ark", "scat.5.ark"]
+    assert_features(keep, reference(keep))
+    held = {}
+    for archive in archives_of(keep):
+        held |= dict(read_table(f"ark:{keep.path}/data/{archive}"))
+    assert held.keys() == set(keep.utterances)  # under the names that they have now, and nothing else
+    made = archives_of(keep)
+    assert extract.extract(keep, SMALL) == extract.Extraction(4, {})
+    assert archives_of(keep) == made
+
+
+def test_a_recording_that_was_replaced_is_read_again_and_all_others_are_kept(data, tmp_path):
     (tmp_path / "t4.wav").write_bytes(b"not audio")
     with pytest.raises(DataError, match="1 of 6 utterances failed"):
         extract.extract(data, SMALL)
-    for track in ("t2.wav", "t4.wav"):
-        soundfile.write(tmp_path / track, np.ones(8000) * 0.1, 8000)
-    extract.extract(data, SMALL)
-    log = (data.path / "log" / "extract_scat.1.log").read_text()
-    assert [name for name in data.utterances if f"{name}: " in log] == ["a1-t4", "a2-t2", "a2-t5"]
-    fresh = ScatteringFeatures(SMALL)(audio.load(data.wav_scp["a2-t2"], sample_rate=4000))
-    np.testing.assert_array_equal(features_of(data)["a2-t2"], fresh)
-    soundfile.write(tmp_path / "t0.wav", np.ones(8000) * 0.1, 8000)  # all was done
-    extract.extract(DataDir.read(data.path), SMALL)
-    np.testing.assert_array_equal(features_of(data)["a0-t0"], fresh)
+    for k, track in enumerate(("t2.wav", "t4.wav")):
+        soundfile.write(tmp_path / track, np.ones(8000) * 0.1 * (k + 1), 8000)
+    assert extract.extract(data, SMALL) == extract.Extraction(6, {}, 2)
+    assert_features(data, reference(data))
+    soundfile.write(tmp_path / "t0.wav", np.ones(8000) * 0.3, 8000)  # all was done
+    assert extract.extract(DataDir.read(data.path), SMALL).computed == 1
+    assert_features(data, reference(data))
 
 
 def test_one_run_at_a_time_extracts_and_the_next_finds_all_done(data):
@@ -227,8 +311,8 @@ def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(extract, "run", keep)
         with pytest.raises(KeyboardInterrupt):
-            extract.extract(data, SMALL, jobs=2)
-    extract.extract(data, replace(SMALL, quantise=True), jobs=2)
+            in_jobs(data, SMALL, jobs=2)
+    in_jobs(data, replace(SMALL, quantise=True), jobs=2)
     made = {path: path.read_bytes() for path in (data.path / "data").iterdir()}
     for shard in waiting:
         with pytest.raises(DataError, match="no command that runs wants this archive"):
@@ -237,11 +321,10 @@ def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
     assert {path: path.read_bytes() for path in (data.path / "data").iterdir()} == made
 
 
-@pytest.mark.system
-def test_archives_of_more_jobs_do_not_stay(data):
-    extract.extract(data, SMALL, jobs=3)
-    extract.extract(DataDir.read(data.path), replace(SMALL, quantise=True), jobs=2)
-    assert sorted(path.name for path in (data.path / "data").glob("*.ark")) == ["scat.1.ark", "scat.2.ark"]
+def test_archives_that_nothing_names_do_not_stay(data):
+    in_jobs(data, SMALL, jobs=3)
+    in_jobs(DataDir.read(data.path), replace(SMALL, quantise=True), jobs=2)
+    assert sorted(archives_of(data)) == ["scat.4.ark", "scat.5.ark"]
     assert sorted(features_of(data)) == data.utterances
 
 

@@ -26,7 +26,7 @@ def extract_scat(
     config: Config = None,
     nj: Annotated[
         int,
-        options.jobs("Parallel jobs, an archive each; a run that was begun keeps its archives."),
+        options.jobs("Parallel jobs, each with an archive of its own for what is new."),
     ] = 1,
     backend: BackendOption = Backend.loky,
     scheduler: Address = None,
@@ -44,11 +44,15 @@ def extract_scat(
     ] = None,
     renorm: Annotated[bool | None, typer.Option(help="Divide order 2 by order 1. Default: the bank's, on.")] = None,
     log: Annotated[bool | None, typer.Option(help="Take the logarithm. Default: the bank's, on.")] = None,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Copy the features that are in use into new archives, one a job.")
+    ] = False,
     describe: Annotated[bool, typer.Option("--describe", help="Print what each feature is, and end.")] = False,
 ) -> None:
     """Extract the scattering features of DATA_DIR: writes feats.scp, utt2num_frames and utt2dur.
 
-    What is done already is not done again. Example: lstmgenre extract-scat data/train --nj 4
+    Only what was added or changed is computed, whatever else was renamed or removed.
+    Example: lstmgenre extract-scat data/train --nj 4
     """
     from lstmgenre.scattering.features import ScatteringFeatures, format_paths
 
@@ -73,9 +77,13 @@ def extract_scat(
     data = DataDir.read(data_dir, need=["wav.scp"])
     with run_record(context, data_dir):
         with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data.path / "data")):
-            result = extract(data, features, jobs=nj, compress=compress, engine=engine(backend, scheduler))
+            result = extract(
+                data, features, jobs=nj, compress=compress, compact=compact, engine=engine(backend, scheduler)
+            )
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
-        logger.info("%s: features of %d utterances%s", data_dir, result.done, left_out)
+        logger.info(
+            "%s: features of %d utterances, %d computed now%s", data_dir, result.done, result.computed, left_out
+        )
 
 
 def _feature_config(bank: str, octaves: int, quality: int) -> FeatureConfig:

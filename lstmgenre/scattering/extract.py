@@ -1,24 +1,27 @@
-"""A data directory's audio to feats.scp: the features of every utterance, in one archive per job.
+"""A data directory's audio to feats.scp: the features of every utterance, each computed once.
 
-DATA/data holds the archives scat.JOB.ark with scat.json (what made them, see scat_json.py) and scat_paths.txt (what
-each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and utt2dur when all is done.
+DATA/data holds archives scat.N.ark, each with its journal (journal.py), scat.json (their configuration, see
+scat_json.py) and scat_paths.txt (what each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and
+utt2dur when all is done.
 
-A job writes its archive under a `.part` name with a journal beside it (journal.py). A run that was killed and is
-started again redoes nothing and ends with the same bytes, be it with another number of processes: the archives stay
-those that were begun.
+What has its features already, whatever it was called then, keeps them: only what was added or changed is read, into new
+archives, one per job. A job writes its archive under a `.part` name. A run that was killed and is started again goes on
+with the archives that it had begun, redoes nothing and ends with the same bytes. Archives that feats.scp names nothing
+of any more are removed at the end; `compact` copies what it names into new ones.
 """
 
 from __future__ import annotations
 
 import fcntl
-import functools
+import hashlib
 import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -30,21 +33,36 @@ from lstmgenre.parallel.engine import Engine
 from lstmgenre.parallel.run import run
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
-from lstmgenre.scattering.journal import Entry, Shard, Source, begin, begun, fingerprint, is_begun, read_journal
+from lstmgenre.scattering.journal import (
+    Entry,
+    Journal,
+    Shard,
+    Source,
+    archive_of,
+    begin,
+    digest,
+    is_begun,
+    read_journals,
+)
 from lstmgenre.tables.encoding import encode
 
 logger = logging.getLogger(__name__)
 
 MIN_SUCCESS = 0.95  # a feature job that loses more than 5 % of its utterances fails, as Kaldi's do
 PATHS_NAME = "scat_paths.txt"
+_FILE = re.compile(r"scat\.(\d+)\.(ark|ark\.part|journal|lock)")
+
+Places = dict[str, tuple[Path, Entry]]
+"""Key -> the archive that holds these features, and where in it."""
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What came through, and per utterance that did not, why."""
+    """What has its features now, and per utterance that has none, why; `computed` were not there before."""
 
     done: int
     failed: dict[str, str]
+    computed: int = 0
 
 
 def extract(
@@ -53,102 +71,192 @@ def extract(
     *,
     jobs: int = 1,
     compress: bool = False,
+    compact: bool = False,
     engine: Engine = loky.processes,
 ) -> Extraction:
-    """Extract the features of every utterance of `data` and write feats.scp, utt2num_frames and utt2dur.
+    """See to it that every utterance of `data` has its features, and write feats.scp, utt2num_frames and utt2dur.
 
-    `jobs` are run at a time, wherever `engine` has them run. There are as many archives, or as many as a run that did
-    not come to its end had begun. Nothing is done where all is already there from the same audio (by name, size and
-    date; of a command, by what stands there) and configuration. An utterance that cannot be read is reported and left
-    out. Raises DataError if that befalls more than 5 % of them, and where another run is at it.
+    `jobs` are run at a time, wherever `engine` has them run. Features are those of a recording's content (of a command,
+    of what stands there), excerpt and configuration. An utterance that cannot be read is reported and left out. Raises
+    DataError if that befalls more than 5 % of them, and where another run is at it; what was there before stays then.
     """
-    state_of = functools.cache(files.state_of)
-    recordings = {utterance: data.recording_of(utterance) for utterance in data.utterances}
-    sources = tuple(Source(utterance, *part, state_of(part[0])) for utterance, part in recordings.items())
-    if not sources:
+    if not data.utterances:
         raise DataError(f"{data.path}: has no utterances: make it with lstmgenre prep-data")
-    with files.exclusive(data.path / "data") as archives:
-        return _extract(data, archives, sources, config, jobs, compress, engine)
+    with files.exclusive(data.path / "data") as folder:
+        archives = folder.absolute()
+        journals = read_journals(archives)
+        sources = _sources(data, journals, config, compress, jobs)
+        places = _places(journals)
+        todo = {source.key: source for source in reversed(sources) if source.key not in places}
+        if kept := sum(source.key in places for source in sources):
+            logger.info("%s: %d of %d utterances have their features already", data.path, kept, len(sources))
+        shards = _shards(archives, journals, sources, todo, config, compress, jobs)
+        failed = _run(data, shards, sources, jobs, engine)
+        if len(failed) > (1 - MIN_SUCCESS) * len(sources):
+            raise DataError(
+                f"{data.path}: {len(failed)} of {len(sources)} utterances failed, more than {1 - MIN_SUCCESS:.0%}: "
+                f"mend or remove what is named above (log: {data.path}/log)"
+            )
+        places = _places(read_journals(archives))
+        done = [source for source in sources if source.utterance not in failed]
+        if compact:
+            places = _compacted(archives, done, places, config, compress, jobs)
+        _write_maps(data, done, places, config)
+        _remove_all_but({places[source.key][0] for source in done}, archives)
+    return Extraction(len(done), failed, len(todo.keys() & places.keys()))
 
 
-def _extract(
-    data: DataDir,
+def _sources(
+    data: DataDir, journals: Iterable[Journal], config: FeatureConfig, compress: bool, jobs: int
+) -> list[Source]:
+    """Every utterance with the key of its features. Recordings are read for that, unless a journal knows them."""
+    recordings = {utterance: data.recording_of(utterance) for utterance in data.utterances}
+    names = sorted({rxfilename for rxfilename, _, _ in recordings.values()})
+    states = {name: [name, *files.state_of(tables.file_of(name) or name)[1:]] for name in names}
+    known = {tuple(entry.state): entry.content for journal in journals for entry in journal.entries}
+
+    def content(name: str) -> str:
+        return known.get((*states[name],)) or _content(name)
+
+    with ThreadPoolExecutor(jobs) as threads:
+        contents = dict(zip(names, threads.map(content, names), strict=True))
+    made_by = config.to_json(), compress
+    return [
+        Source(utterance, name, start, end, states[name], contents[name], digest(contents[name], start, end, *made_by))
+        for utterance, (name, start, end) in recordings.items()
+    ]
+
+
+def _content(rxfilename: str) -> str:
+    """A digest of a file's bytes, and the place in it where the name has one; of a command, the command."""
+    name = tables.file_of(rxfilename)
+    try:
+        if not name or not Path(name).is_file():
+            return rxfilename
+        with open(name, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() + rxfilename[len(name) :]
+    except (OSError, ValueError):  # the extraction will fail for it, and say why
+        return rxfilename
+
+
+def _places(journals: Iterable[Journal]) -> Places:
+    """Where features are; of those that are in two archives, in a whole one, and in the first."""
+    places: Places = {}
+    for journal in sorted(journals, key=lambda journal: not journal.is_whole):
+        for entry in journal.entries:
+            places.setdefault(entry.key, (journal.archive, entry))
+    return places
+
+
+def _shards(
     archives: Path,
-    sources: tuple[Source, ...],
+    journals: Sequence[Journal],
+    sources: Sequence[Source],
+    todo: Mapping[str, Source],
     config: FeatureConfig,
-    jobs: int,
     compress: bool,
-    engine: Engine,
-) -> Extraction:
-    made_from = fingerprint(config, compress, sources)
-    before = scat_json.read(archives)
-    if before and before[1] == made_from and _is_whole(DataDir.read(data.path)):
-        return Extraction(len(sources), {})
-
-    shards = _divide(sources, archives.absolute(), config, compress, jobs)
-    for shard in shards:
-        if not is_begun(shard):
-            begin(shard, [])
-    failed: dict[str, str] = {}
-    log = str(data.path / "log" / "extract_scat.JOB.log")
-    for failures in run(extract_shard, shards, jobs, log, engine):
-        failed.update(failures)
-    for utterance, reason in sorted(failed.items()):
-        logger.warning("%s: left out: %s", utterance, reason)
-    if len(failed) > (1 - MIN_SUCCESS) * len(sources):
-        raise DataError(
-            f"{data.path}: {len(failed)} of {len(sources)} utterances failed, more than {1 - MIN_SUCCESS:.0%}: "
-            f"mend or remove what is named above (log: {data.path}/log)"
-        )
-    entries = [(shard, entry) for shard in shards for entry in read_journal(shard)]
-    (data.path / "feats.scp").unlink(missing_ok=True)
-    _remove_others(archives, shards)
-    with files.atomic_output(archives / PATHS_NAME) as stream:
-        stream.write(format_paths(ScatteringFeatures(config).paths))
-    scat_json.write(archives, config, made_from)
-    tables.write_map(data.path / "utt2num_frames", {e.utterance: str(e.frames) for _, e in entries})
-    tables.write_map(data.path / "utt2dur", {e.utterance: f"{e.duration:.3f}" for _, e in entries})
-    tables.write_map(data.path / "feats.scp", {e.utterance: f"{s.archive}:{e.offset}" for s, e in entries})
-    for shard in shards:
-        if not failed:  # else the next run finds by it what is still to do
-            shard.journal.unlink()
-        shard.lock.unlink()
-    return Extraction(len(entries), failed)
-
-
-def _divide(
-    sources: tuple[Source, ...], archives: Path, config: FeatureConfig, compress: bool, jobs: int
+    jobs: int,
 ) -> list[Shard]:
-    """The shards of a run that was begun, if one of them has something to go on with; else one for each job."""
-    for count in (*sorted(begun(archives)), jobs):
-        shards = [
-            Shard(archives / f"scat.{k + 1}.ark", sources[k::count], config, compress, count)
-            for k in range(min(count, len(sources)))
-        ]
-        if count != jobs and any(read_journal(shard) for shard in shards):
-            logger.info("%s: going on with the %d archives that were begun", archives, count)
-            break
+    """The archives that a run which was killed had begun, and new ones for what they do not plan."""
+    wanted = {source.key for source in sources}
+    rest = dict(todo)
+    shards = []
+    for journal in journals:
+        if not journal.is_whole:
+            own = tuple(rest.pop(key) for key in journal.plan if key in rest)
+            if own or any(entry.key in wanted for entry in journal.entries):
+                shards.append(Shard(journal.archive, own, config, compress, digest(journal.plan)))
+    if shards:
+        logger.info("%s: going on with the %d archives that were begun", archives, len(shards))
+    ordered = [source for source in sources if rest.get(source.key) is source]
+    return [*shards, *_new_shards(archives, ordered, config, compress, jobs)]
+
+
+def _new_shards(
+    archives: Path, sources: Sequence[Source], config: FeatureConfig, compress: bool, jobs: int
+) -> list[Shard]:
+    """Begin archives with numbers that no other has."""
+    last = max((int(file[1]) for path in archives.iterdir() if (file := _FILE.fullmatch(path.name))), default=0)
+    shards = []
+    for k in range(min(jobs, len(sources))):
+        own = tuple(sources[k::jobs])
+        keys = [source.key for source in own]
+        shards.append(Shard(archive_of(archives, last + 1 + k), own, config, compress, digest(keys)))
+        begin(shards[-1], keys)
     return shards
 
 
-def _remove_others(archives: Path, shards: list[Shard]) -> None:
-    """Remove the archives of more jobs, which nothing will name any more."""
-    own = {path for shard in shards for path in (shard.archive, shard.part, shard.journal, shard.lock)}
-    for path in archives.absolute().glob("scat.*"):
-        if path not in own and re.fullmatch(r"scat\.\d+\.(ark|ark\.part|journal|lock)", path.name):
-            path.unlink()
+def _run(
+    data: DataDir, shards: Sequence[Shard], sources: Sequence[Source], jobs: int, engine: Engine
+) -> dict[str, str]:
+    """Run the shards; returns the utterances that failed, and why. The same recording may be several of them."""
+    if not shards:
+        return {}
+    reasons: dict[str, str] = {}
+    for failures in run(extract_shard, shards, jobs, str(data.path / "log" / "extract_scat.JOB.log"), engine):
+        reasons.update(failures)
+    failed = {source.utterance: reasons[source.key] for source in sources if source.key in reasons}
+    for utterance, reason in sorted(failed.items()):
+        logger.warning("%s: left out: %s", utterance, reason)
+    return failed
 
 
-def _is_whole(data: DataDir) -> bool:
-    """Whether every utterance has its features, and they are where feats.scp says."""
-    keys = set(data.utterances)
-    archives = {tables.file_of(entry) for entry in data.feats.values()}
-    maps = (data.feats, data.utt2num_frames, data.utt2dur)
-    return all(keys == content.keys() for content in maps) and all(Path(archive).exists() for archive in archives)
+def _write_maps(data: DataDir, done: Sequence[Source], places: Places, config: FeatureConfig) -> None:
+    """Write what says where the features are, unless it is there already."""
+    archives = data.path / "data"
+    before = scat_json.read(archives)
+    if not before or before[0] != config:
+        # What is there is of another configuration, until all of it is written.
+        (data.path / "feats.scp").unlink(missing_ok=True)
+        with files.atomic_output(archives / PATHS_NAME) as stream:
+            stream.write(format_paths(ScatteringFeatures(config).paths))
+        scat_json.write(archives, config)
+    at = {source.utterance: places[source.key] for source in done}
+    for name, content in {
+        "utt2num_frames": {utterance: str(entry.frames) for utterance, (_, entry) in at.items()},
+        "utt2dur": {utterance: f"{entry.duration:.3f}" for utterance, (_, entry) in at.items()},
+        "feats.scp": {utterance: f"{archive}:{entry.offset}" for utterance, (archive, entry) in at.items()},
+    }.items():
+        path = data.path / name
+        if not path.is_file() or tables.read_map(path) != content:
+            tables.write_map(path, content)
+
+
+def _remove_all_but(archives: set[Path], folder: Path) -> None:
+    """Remove the archives that nothing names, their journals, and all locks."""
+    for path in folder.iterdir():
+        if (file := _FILE.fullmatch(path.name)) and (
+            file[2] == "lock" or archive_of(folder, int(file[1])) not in archives
+        ):
+            path.unlink(missing_ok=True)
+
+
+def _compacted(
+    archives: Path, done: Sequence[Source], places: Places, config: FeatureConfig, compress: bool, jobs: int
+) -> Places:
+    """Copy the features that are named into `jobs` new archives, under the names that the utterances have now."""
+    copied: Places = {}
+    unique = list({source.key: source for source in reversed(done)}.values())[::-1]
+    for shard in _new_shards(archives, unique, config, compress, jobs):
+        entries = []
+        with files.open_own(shard.part, "wb") as target:
+            for source in shard.sources:
+                archive, entry = places[source.key]
+                with open(archive, "rb") as stream:
+                    stream.seek(entry.offset)
+                    content = stream.read(entry.end - entry.offset)
+                target.write(f"{source.utterance} ".encode())
+                offset = target.tell()
+                target.write(content)
+                entries.append(replace(entry, utterance=source.utterance, offset=offset, end=target.tell()))
+        begin(shard, [source.key for source in shard.sources], entries)
+        os.replace(shard.part, shard.archive)
+        copied.update({entry.key: (shard.archive, entry) for entry in entries})
+    return copied
 
 
 def extract_shard(shard: Shard) -> dict[str, str]:
-    """Write the shard's archive, going on where a killed run left off; returns the utterances that failed and why.
+    """Write the shard's archive, going on where a killed run left off; returns the keys that failed and why.
 
     Raises DataError where the archive cannot be written.
     """
@@ -165,25 +273,25 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
         raise DataError(
             f"{shard.journal}: no command that runs wants this archive: another run has made it, or made others instead"
         )
-    if shard.archive.exists() and not shard.part.exists() and read_journal(shard):
-        _rename(shard.archive, shard.part, shard)  # whole, but some of its utterances had failed
-    size = shard.part.stat().st_size if shard.part.exists() else 0
-    entries = [entry for entry in read_journal(shard) if entry.end <= size]
-    finished = {entry.utterance for entry in entries}
+    if shard.archive.exists() and not shard.part.exists():
+        os.replace(shard.archive, shard.part)  # a process that was lost had come to its end
+    before = Journal.read(shard.journal)
+    finished = {entry.key for entry in before.entries}
     failed: dict[str, str] = {}
-    logger.info("%d of %d utterances are done already", len(finished), len(shard.sources))
-    begin(shard, entries)  # less a last line that a kill cut short
+    done = sum(source.key in finished for source in shard.sources)
+    logger.info("%d of %d utterances are done already", done, len(shard.sources))
+    begin(shard, before.plan, before.entries)  # less a last line that a kill cut short
     with files.open_own(shard.part, "ab") as archive, files.open_own(shard.journal) as journal:
-        archive.truncate(entries[-1].end if entries else 0)
+        archive.truncate(before.entries[-1].end if before.entries else 0)
         archive.seek(0, os.SEEK_END)
         for source in shard.sources:
-            if source.utterance in finished:
+            if source.key in finished:
                 continue
             try:
                 entry = _write(archive, source, shard, transform)
             except DataError as error:
                 logger.warning("%s: %s", source.utterance, error)
-                failed[source.utterance] = str(error)
+                failed[source.key] = str(error)
                 continue
             # The archive first: a journal line stands for bytes that are there, after a power cut, too.
             archive.flush()
@@ -191,15 +299,13 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
             journal.write(json.dumps(vars(entry)) + "\n")
             journal.flush()
             logger.info("%s: %d frames", entry.utterance, entry.frames)
-    _rename(shard.part, shard.archive, shard)
+        is_empty = not archive.tell()
+    if is_empty:  # nothing in it could be read, and the next run plans it anew
+        shard.part.unlink()
+        shard.journal.unlink()
+    else:
+        os.replace(shard.part, shard.archive)
     return failed
-
-
-def _rename(old: Path, new: Path, shard: Shard) -> None:
-    """The first archive that is replaced ends an older feats.scp, which would point into it: not sooner, lest a cluster
-    that does not answer cost the features that are there."""
-    shard.listed.unlink(missing_ok=True)
-    os.replace(old, new)
 
 
 @contextmanager
@@ -227,4 +333,5 @@ def _write(archive: IO[bytes], source: Source, shard: Shard, transform: Scatteri
     offset = archive.tell()
     archive.writelines(encode(features, "matrix", text=False, method=int(shard.compress)))
     seconds = len(samples) / shard.config.sample_rate
-    return Entry(source.utterance, offset, archive.tell(), len(features), seconds, source.state)
+    recording = source.state, source.content
+    return Entry(source.utterance, source.key, offset, archive.tell(), len(features), seconds, *recording)

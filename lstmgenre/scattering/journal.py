@@ -1,29 +1,35 @@
-"""What an extraction has finished: a journal beside each archive that is being made, a line per utterance.
+"""What is in the archives of an extraction: a journal beside each, with a line per finished utterance.
 
-Without the journal that the command has begun for it a job does nothing: one that waited in a queue may outlive its
-command. A job that was killed goes on where its journal ends.
+Features are known by their key, a digest of the recording's content, the excerpt and the configuration: what has the
+same key has the same features, whatever it is called now. The journals of all archives together say what need not be
+computed again.
+
+A journal starts with the plan of its archive, the keys of what it is to hold. A job that was killed goes on where its
+journal ends. Without the journal that its command has begun a job does nothing: one that waited in a queue may outlive
+its command.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import takewhile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lstmgenre import files
 from lstmgenre.scattering.features import FeatureConfig
 
+_ARCHIVE = "scat.{}.ark"
+
 
 @dataclass(frozen=True)
 class Source:
     """Where one utterance's samples are: a recording, or its part from `start` to `end` in seconds.
 
-    `state` is files.state_of the recording, or the command that it comes from.
+    `state` is the name, size and date of the recording, `content` a digest of its bytes, or the command that it comes
+    from; `key` is that of its features.
     """
 
     utterance: str
@@ -31,17 +37,34 @@ class Source:
     start: float | None
     end: float | None
     state: list[Any]
+    content: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished utterance in an archive, as its journal has it: offsets in bytes, duration in seconds; of its
+    recording, state and content."""
+
+    utterance: str
+    key: str
+    offset: int
+    end: int
+    frames: int
+    duration: float
+    state: list[Any]
+    content: str
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One job's share of a data directory, and the archive it goes to."""
+    """What one job has still to do or has done already, in order, and the archive it goes to."""
 
     archive: Path
     sources: tuple[Source, ...]
     config: FeatureConfig
     compress: bool
-    of: int  # shards
+    plan: str  # a digest of what the archive was begun for
 
     @property
     def part(self) -> Path:
@@ -55,79 +78,68 @@ class Shard:
     def lock(self) -> Path:
         return self.archive.with_suffix(".lock")
 
-    @property
-    def listed(self) -> Path:
-        """The list that is made of all archives, DATA/feats.scp."""
-        return self.archive.parent.parent / "feats.scp"
-
-    @functools.cached_property
-    def made_from(self) -> str:
-        """Without the states of the recordings: one that was mended must not cost all others."""
-        return fingerprint(self.config, self.compress, [replace(source, state=[]) for source in self.sources])
-
 
 @dataclass(frozen=True)
-class Entry:
-    """A finished utterance in an archive, as the journal has it: offsets in bytes, duration in seconds; of its
-    recording, the state."""
+class Journal:
+    """The journal of an archive, `scat.NUMBER.ark`, that is whole or being made."""
 
-    utterance: str
-    offset: int
-    end: int
-    frames: int
-    duration: float
-    state: list[Any]
+    archive: Path
+    plan: Sequence[str]
+    entries: list[Entry]
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """The finished utterances are those whose bytes are there; none where a power cut has left something else."""
+        archive = path.with_suffix(".ark")
+        made = archive if archive.exists() else archive.with_suffix(".ark.part")
+        size = made.stat().st_size if made.exists() else 0
+        try:
+            head, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a kill cuts the end off the last line
+            plan = [str(key) for key in json.loads(head)["keys"]]
+            entries = [entry for line in lines if (entry := Entry(**json.loads(line))).end <= size]
+        except (OSError, ValueError, TypeError, LookupError):
+            return cls(archive, [], [])
+        return cls(archive, plan, entries)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.archive.exists()
+
+    @property
+    def number(self) -> int:
+        return int(self.archive.name.split(".")[1])
 
 
-def begin(shard: Shard, entries: list[Entry]) -> None:
-    """Write the journal of a shard of which these utterances are finished."""
+def read_journals(archives: Path) -> list[Journal]:
+    """Those of all archives, in the order of their numbers."""
+    journals = [Journal.read(path) for path in archives.glob("scat.*.journal") if path.name.split(".")[1].isdecimal()]
+    return sorted(journals, key=lambda journal: journal.number)
+
+
+def archive_of(archives: Path, number: int) -> Path:
+    return archives / _ARCHIVE.format(number)
+
+
+def begin(shard: Shard, keys: Iterable[str], entries: Iterable[Entry] = ()) -> None:
+    """Write the journal of a shard that is to hold these keys, and of which these utterances are finished."""
     with files.atomic_output(shard.journal) as stream:
-        for line in ({"made_from": shard.made_from, "shards": shard.of}, *map(vars, entries)):
+        for line in ({"plan": shard.plan, "keys": list(keys)}, *map(vars, entries)):
             stream.write(json.dumps(line) + "\n")
 
 
 def is_begun(shard: Shard) -> bool:
-    return _head(shard.journal).get("made_from") == shard.made_from
-
-
-def _head(journal: Path) -> dict[str, Any]:
-    """The first line of a journal; {} where there is none, or a power cut has left something else."""
+    """Whether the journal there is the one that the shard's command has begun, or found."""
     try:
-        with open(journal, encoding="utf-8") as stream:
-            head = json.loads(stream.readline())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return head if isinstance(head, dict) else {}
-
-
-def read_journal(shard: Shard) -> list[Entry]:
-    """The finished utterances of a shard, up to the first whose recording has changed since.
-
-    None if the journal is of another configuration or other utterances.
-    """
-    if not is_begun(shard):
-        return []
-    try:
-        lines = shard.journal.read_text(encoding="utf-8").split("\n")[1:-1]  # a kill cuts the end off the last line
-        entries = [Entry(**json.loads(line)) for line in lines]
-        states = {source.utterance: source.state for source in shard.sources}
-        return list(takewhile(lambda entry: entry.state == states[entry.utterance], entries))
-    except (FileNotFoundError, ValueError, TypeError, KeyError):  # a power cut may leave anything
-        return []
-
-
-def begun(archives: Path) -> set[int]:
-    """How many shards the runs had of which there are journals."""
-    counts = (_head(journal).get("shards") for journal in archives.glob("scat.*.journal"))
-    return {count for count in counts if isinstance(count, int)}
+        with open(shard.journal, encoding="utf-8") as stream:
+            return json.loads(stream.readline())["plan"] == shard.plan
+    except (FileNotFoundError, ValueError, TypeError, LookupError):
+        return False
 
 
 def count_done(archives: Path) -> int:
-    """How many utterances a running extraction has finished, from the journals beside its archives."""
-    journals = archives.glob("scat.*.journal")
-    return sum(max(0, journal.read_bytes().count(b"\n") - 1) for journal in journals)
+    """How many utterances have their features, from the journals beside the archives."""
+    return sum(max(0, journal.read_bytes().count(b"\n") - 1) for journal in archives.glob("scat.*.journal"))
 
 
-def fingerprint(config: FeatureConfig, compress: bool, sources: Sequence[Source]) -> str:
-    parts = [config.to_json(), compress, *(list(vars(e).values()) for e in sources)]
+def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
