@@ -63,7 +63,7 @@ def extract_scat(data, *options):
 
 
 # What a link of each name does to a command that writes there.
-OF_EXTRACTION = ["log/extract-scat.log", "log", "data/scat.1.lock", "data/scat.1.ark.part"]
+OF_EXTRACTION = ["log/extract-scat.log", "log"]
 REPLACED = [
     *("log/extract-scat.json", "log/extract_scat.1.log", "data/scat.1.journal", "data/scat.1.ark", "data/scat.json"),
     *("data/scat_paths.txt", "feats.scp", "utt2dur", "utt2num_frames"),
@@ -78,6 +78,28 @@ def test_what_would_be_written_through_is_refused(data, treasure, name, put):
     assert isinstance(refused.exception, DataError), refused.stderr
     assert name in str(refused.exception)
     assert not (data.path / "feats.scp").exists()
+
+
+@pytest.mark.parametrize("put", [plant, pipe], ids=["link", "named pipe"])
+@pytest.mark.parametrize("name", ["data/scat.1.lock", "data/scat.1.ark.part", "data/scat.1.ark"])
+def test_what_has_the_name_of_an_archive_is_not_taken_for_one(data, treasure, name, put):
+    put(data.path / name, treasure)
+    done = extract_scat(data)
+    assert done.exit_code == 0, done.exception
+    assert not os.path.lexists(data.path / name)
+    assert sorted(features_of(data)) == data.utterances
+
+
+@pytest.mark.parametrize("put", [plant, pipe], ids=["link", "named pipe"])
+@pytest.mark.parametrize("name", ["scat.1.lock", "scat.1.ark.part"])
+def test_an_archive_that_was_begun_is_not_written_through_a_link(data, treasure, name, put, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(extract, "run", lambda *arguments: sys.exit("killed"))
+        extract_scat(data)
+    put(data.path / "data" / name, treasure)
+    refused = extract_scat(data)
+    assert isinstance(refused.exception, DataError), refused.stderr
+    assert name in str(refused.exception)
 
 
 @pytest.mark.parametrize("dangling", [False, True])
@@ -228,7 +250,8 @@ def test_mending_that_is_killed_keeps_the_old_files(data, after):
 def extracted(data):
     """Features of `data`, of which the audio then changes so that they have to be made again."""
     assert extract_scat(data, "--nj", "2").exit_code == 0
-    os.utime(data.wav_scp["a1-t4"], (1, 1))
+    audio = Path(data.wav_scp["a1-t4"])
+    audio.write_bytes(audio.read_bytes()[:-2] + b"\1\1")
     return {path: path.read_bytes() for path in data.path.rglob("*") if path.is_file() and path.parent.name != "log"}
 
 
@@ -253,15 +276,15 @@ def test_a_cluster_that_takes_no_job_costs_nothing(data, extracted, backend, mon
         assert path.read_bytes() == content
     assert not list((data.path / "log").glob("slurm*"))
     assert extract_scat(data, "--nj", "1").exit_code == 0
-    assert [path.name for path in (data.path / "data").glob("*.ark")] == ["scat.1.ark"]
     assert sorted(features_of(data)) == data.utterances
 
 
-def test_the_first_new_archive_ends_the_old_list(data, extracted, tmp_path):
+def test_a_failure_leaves_what_was_there(data, extracted):
     for name in data.utterances:
         Path(data.wav_scp[name]).write_bytes(b"not audio")
     assert isinstance(extract_scat(data).exception, DataError)
-    assert not (data.path / "feats.scp").exists()
+    for path, content in extracted.items():
+        assert path.read_bytes() == content
 
 
 # Slurm ----------------------------------------------------------------------------------------------------------------
