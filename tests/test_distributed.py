@@ -51,7 +51,7 @@ def start(tmp_path):
             [sys.executable, *launcher, "-m", "lstmgenre", *line.split()],
             cwd=tmp_path / directory,
             start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from lstmgenre.cli.app import app
@@ -112,7 +113,8 @@ def test_a_shard_that_fails_is_run_three_times(tmp_path):
     assert [len(Path(name).read_text()) for name, _ in cases] == [2, ATTEMPTS, 1]
 
 
-def test_workers_of_this_machine_are_other_processes_with_one_thread(tmp_path):
+def test_workers_of_this_machine_are_other_processes_with_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     results = run(shards.who, range(4), 2, str(tmp_path / "JOB.log"))
     assert os.getpid() not in {pid for pid, _ in results}
     assert {threads for _, threads in results} == {1}
@@ -197,7 +199,8 @@ def test_a_log_is_named_by_its_job_and_its_folder_by_nothing(tmp_path):
 
 
 def test_a_single_job_stays_in_this_process(tmp_path):
-    assert run(shards.who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
+    with threadpool_limits(2):
+        assert run(shards.who, [0], 1, str(tmp_path / "JOB.log")) == [(os.getpid(), 1)]
 
 
 @pytest.mark.parametrize(
