@@ -13,7 +13,7 @@ from scipy.signal import medfilt, stft
 from lstmgenre import audio
 from lstmgenre.corpora import Track, demo, ismir2004, slug, write_data_dir
 from lstmgenre.errors import DataError, FormatError
-from tests.music import assert_kaldi_takes, genre_counts
+from tests.music import assert_kaldi_takes, genre_counts, left_out
 
 
 def touch(path):
@@ -165,6 +165,14 @@ def test_up_to_five_percent_may_be_missing(tmp_path, caplog):
     (src / "audio/development/artist_20_album_1_track_1.mp3").unlink()
     with pytest.raises(DataError, match=r"development/tracklist\.csv: 3 of its 40 files are missing, .*artist_17_"):
         ismir2004.prepare(src, tmp_path / "data")
+
+
+def test_a_name_that_wav_scp_cannot_have_is_left_out(tmp_path):
+    text = many_tracks(40).replace("artist_3_album_1_track_1.mp3", "artist_3.mp3:12")
+    src = make_ismir(tmp_path / "src", tracklists=TRACKLISTS | {"development": text})
+    data = ismir2004.prepare(src, tmp_path / "data")
+    assert len(data["test"].utterances) == 39
+    assert set(left_out(tmp_path / "data").values()) == {"name that cannot stand in wav.scp"}
 
 
 def test_a_repair_needs_a_single_candidate_that_no_row_lists(tmp_path):

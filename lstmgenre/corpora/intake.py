@@ -107,7 +107,7 @@ class Intake:
         paths = [offer.path for offer in offers]
         if self.check:
             return probing.probe_all(out, paths, self.jobs, self.progress)
-        return {path: Recording(os.fspath(path)) for path in paths}
+        return {path: probing.look_at_name(os.fspath(path)) for path in paths}
 
     def _label(
         self, offers: list[Offer], recordings: Mapping[Path, Recording], last: LastRun, left_out: list[LeftOut]

@@ -61,12 +61,20 @@ class Shard:
     journal: Path
 
 
-def probe(path: str) -> Recording:
-    """Look at one file. What is wrong with it is told in what comes back, never raised."""
+def look_at_name(path: str) -> Recording:
+    """What can be told of a file without opening it."""
     try:
         rxfilename(Path(path))
     except DataError:
         return Recording(path, reason="name that cannot stand in wav.scp", detail="rename the file")
+    return Recording(path)
+
+
+def probe(path: str) -> Recording:
+    """Look at one file. What is wrong with it is told in what comes back, never raised."""
+    found = look_at_name(path)
+    if found.reason:
+        return found
     try:
         status = os.stat(path)
         found = Recording(path, status.st_size, status.st_mtime_ns)
