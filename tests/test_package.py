@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from lstmgenre.cli import app
 from lstmgenre.errors import DataError, UsageError
-from lstmgenre.recipe import lay_out
+from lstmgenre.shipped import lay_out, page, pages
 
 ROOT = Path(__file__).parents[1]
 TOOLS = [
@@ -107,8 +107,8 @@ def built(tmp_path_factory):
 def test_the_sdist_holds_what_is_tracked(built):
     with tarfile.open(built[0]) as archive:
         held = {Path(*Path(name).parts[1:]) for name in archive.getnames()}
-    ours = {path for path in tracked(".") if not path.is_symlink() and path.parts[0][0] != "."}
-    assert ours - {Path("lstmgenre/recipes")} <= held
+    ours = {path for path in tracked(".") if not (ROOT / path).is_symlink() and path.parts[0][0] != "."}
+    assert ours <= held
 
 
 @needs_git
@@ -120,9 +120,9 @@ def test_the_wheel_holds_modules_kernel_and_recipes_and_nothing_else(built):
         licence = next(name for name in archive.namelist() if name.endswith("licenses/LICENSE"))
         assert "Apache License" in archive.read(licence).decode()
     ours = {path for path in tracked("lstmgenre") if path.suffix == ".py"} | {Path("lstmgenre/py.typed")}
-    recipes = {"lstmgenre" / path for path in tracked("recipes")}
+    shipped = {"lstmgenre" / path for directory in ("recipes", "docs") for path in tracked(directory)}
     kernel = {path for path in held if path.name.startswith("_kernel")}
-    assert held - kernel == ours | recipes
+    assert held - kernel == ours | shipped
     assert {path.name for path in kernel} <= {"_kernel.abi3.so"}
     assert not kernel or "-cp311-abi3-" in built[1].name
     assert "License-Expression: Apache-2.0\n" in about
@@ -202,6 +202,7 @@ def test_a_stranger_gets_from_a_folder_of_music_to_a_genre(stranger, tmp_path):
     done = stranger("""
       lstmgenre recipe ismir2004 ismir2004
       ismir2004/run.sh --help
+      lstmgenre docs kaldi
       . ismir2004/path.sh
       lstmgenre prep-data folders music data
       lstmgenre extract-scat data/train --config ismir2004/conf/paper.toml
@@ -215,3 +216,14 @@ def test_a_stranger_gets_from_a_folder_of_music_to_a_genre(stranger, tmp_path):
     decided = re.findall(r"^music/(\w+)/\d\.wav: (\w+) \(", done.stdout, re.MULTILINE)
     assert decided == [("high", "high")] * 4 + [("low", "low")] * 4
     assert "ismir2004/run.sh --corpus" in done.stdout
+    assert (ROOT / "docs/kaldi.md").read_text() in done.stdout
+
+
+def test_pages_are_listed_with_their_titles_and_printed():
+    listed = CliRunner().invoke(app, ["docs"]).stdout.splitlines()
+    assert [line.split()[0] for line in listed] == sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
+    assert "kaldi        For people who know Kaldi" in listed
+    for name in pages():
+        assert CliRunner().invoke(app, ["docs", name]).stdout == (ROOT / "docs" / f"{name}.md").read_text()
+    with pytest.raises(UsageError, match=r"\.\./README: no such page: there are cli, kaldi"):
+        page("../README")

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _UsageError: Any = typer.BadParameter.__base__  # click's, of the package or of the copy that newer Typers have
 
 PIPELINE = {
-    "Begin": ("learn", "recipe"),
+    "Begin": ("learn", "recipe", "docs"),
     "Data": ("prep-data", "validate-data", "split-data", "subset-data"),
     "Features": ("extract-scat", "copy-feats", "copy-vector", "feat-to-dim", "feat-to-len"),
     "Networks": ("train-dnn", "train-lstm", "forward", "copy-nnet", "info-nnet"),

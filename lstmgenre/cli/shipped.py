@@ -1,4 +1,4 @@
-"""recipe: a paper's whole experiment, for someone who has no clone."""
+"""recipe and docs: a paper's whole experiment, and pages to read, for someone who has no clone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,21 @@ def lay_out_recipe(
 
     Example: lstmgenre recipe ismir2004 ismir2004 && ismir2004/run.sh
     """
-    from lstmgenre.recipe import lay_out
+    from lstmgenre.shipped import lay_out
 
     lay_out(name, directory)
     logger.info("%s: laid out; to start it: %s", directory, directory / "run.sh")
+
+
+@app.command("docs")
+def show_docs(page: Annotated[str | None, typer.Argument(metavar="PAGE")] = None) -> None:
+    """Print a page of the documentation, or which pages there are.
+
+    Example: lstmgenre docs kaldi | less
+    """
+    from lstmgenre import shipped
+
+    if page:
+        typer.echo(shipped.page(page), nl=False)
+    else:
+        typer.echo("\n".join(f"{name:<12} {title}" for name, title in shipped.pages().items()))
