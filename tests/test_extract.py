@@ -50,6 +50,32 @@ def test_each_utterance_gets_the_features_of_its_audio(data):
     assert len((data.path / "data" / "scat_paths.txt").read_text().splitlines()) == transform.dim + 1
 
 
+def test_a_bad_recording_does_not_stop_the_others(data):
+    """What ended whole runs: a wav of a header alone, a segment where no recording is, one that a decoder breaks at."""
+    good = data.utterances
+    names = {f"b{k:02}": f"{data.path}/b{k:02}.wav" for k in range(60)}
+    for path in names.values():
+        soundfile.write(path, np.ones(8000) * 0.1, 8000)
+    header = Path(names["b00"]).read_bytes()[:44]
+    data.wav_scp |= names | {"c-header": str(data.path / "c.wav"), "c-none": str(data.path / "none.wav")}
+    (data.path / "c.wav").write_bytes(header)
+    data.segments = {name: Excerpt(name, 0, 1) for name in [*good, *names]}
+    data.segments |= {
+        "c-far": Excerpt("b01", 1e305, 2e305),
+        "c-cut": Excerpt("c-header", 0, 1),
+        "c-gone": Excerpt("c-none", 0, 1),
+    }
+    data.utt2spk = dict.fromkeys(data.segments, "a0")
+    data.utt2genre = dict.fromkeys(data.utt2spk, "tone")
+    data.write()
+    result = extract.extract(DataDir.read(data.path), SMALL)
+    assert result.done == len(good) + len(names)
+    assert sorted(result.failed) == ["c-cut", "c-far", "c-gone"]
+    assert "past the end of 1.00 s" in result.failed["c-far"]
+    assert "holds no audio" in result.failed["c-cut"]
+    assert sorted(features_of(data)) == sorted([*good, *names])
+
+
 def test_the_number_of_jobs_changes_no_number(data, tmp_path):
     in_jobs(data, SMALL, jobs=1)
     first = features_of(data)

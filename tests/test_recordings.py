@@ -1,9 +1,11 @@
 """Recordings of every kind that people have: to their end, in every segment, with what was wrong in one warning."""
 
 import logging
+import pickle
 import struct
 
 import av
+import kaldiio
 import numpy as np
 import pytest
 import soundfile
@@ -212,9 +214,8 @@ TAGS = {"artist": "Björk", "album_artist": "Various", "album": "An Album", "tit
     ],
 )
 def test_the_tags_of_every_format(tmp_path, name, form, codec):
-    options = (("b", "128000"),) if codec == "wmav2" else ()
     rate = 48000 if codec == "libopus" else 44100
-    content = encoded(form, codec, rate=rate, options=options, tags=tuple(TAGS.items()))
+    content = encoded(form, codec, rate=rate, bit_rate=128000, tags=tuple(TAGS.items()))
     path = written(tmp_path, name, content)
     assert audio.tags(path) == TAGS
     assert audio.probe(path).tags == TAGS
@@ -260,3 +261,58 @@ def test_vorbis_and_signal_are_what_they_are(tmp_path):
     assert rate == 44100
     assert samples.shape == signal().shape
     assert np.std(samples - signal() / 32768) < 0.05
+
+
+# --- archives
+
+
+def archive(tmp_path, name, **options):
+    """An archive of two utterances by kaldiio, and what wav.scp says of them."""
+    rng = np.random.default_rng(0)
+    audios = {key: rng.integers(-9999, 9999, (4000, 2)).astype(np.int16) for key in ("a", "b")}
+    kaldiio.save_ark(
+        f"{tmp_path}/{name}",
+        {key: (22050, samples) for key, samples in audios.items()},
+        scp=f"{tmp_path}/wav.scp",
+        write_function="soundfile" if options else None,
+        write_kwargs=options,
+    )
+    places = dict(line.split() for line in (tmp_path / "wav.scp").read_text().splitlines())
+    return {place: audios[key].mean(axis=1) / 32768 for key, place in places.items()}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"format": "flac"}, {"format": "wav"}, {"format": "wav", "subtype": "PCM_24"}],
+)
+def test_audio_in_an_archive(tmp_path, caplog, options):
+    for place, expected in archive(tmp_path, "wav.ark", **options).items():
+        np.testing.assert_array_equal(audio.load(place), expected.astype(np.float32))
+        rate, theirs = kaldiio.load_mat(place)
+        assert rate == 22050
+        assert len(theirs) == len(expected)
+        part = audio.load(place, start=0.05, end=0.1)
+        np.testing.assert_array_equal(part, expected.astype(np.float32)[round(0.05 * 22050) : round(0.1 * 22050)])
+    assert not caplog.records
+
+
+def test_a_payload_that_is_cut_short(tmp_path):
+    place = list(archive(tmp_path, "wav.ark", format="flac"))[-1]
+    content = (tmp_path / "wav.ark").read_bytes()
+    offset = int(place.rpartition(":")[2])
+    (tmp_path / "wav.ark").write_bytes(content[: offset + 40])
+    with pytest.raises(DataError, match=r"wav\.ark:\d+: "):
+        audio.load(place)
+
+
+class Evil:
+    def __reduce__(self):
+        return (open, ("ran", "w"))
+
+
+@pytest.mark.parametrize("payload", [b"PKL" + pickle.dumps(Evil()), b"AUDIO\1\x28" + pickle.dumps(Evil()).ljust(40)])
+def test_a_pickle_is_never_opened(here, payload):
+    (here / "wav.ark").write_bytes(b"a " + payload)
+    with pytest.raises(DataError, match=r"wav\.ark:2: cannot be decoded"):
+        audio.load("wav.ark:2")
+    assert not (here / "ran").exists()

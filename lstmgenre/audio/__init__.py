@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from lstmgenre import files
-from lstmgenre.audio.recording import Recording
+from lstmgenre.audio.headers import Part
+from lstmgenre.audio.recording import Recording, reason
 from lstmgenre.datadir.content import MAX_OVERSHOOT
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, LstmGenreError
 from lstmgenre.tables.opening import open_file, open_input
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 SAMPLE_RATE = 22050  # Hz, paper, section 3.1
 RATES = (1_000, 768_000)  # Hz: outside, a header is broken
 
+_PAYLOAD = b"AUDIO"  # with which kaldiio begins an audio file in an archive
 _IN_MEMORY = 2**26  # bytes of decoded samples (12 minutes) that are kept off the disk
 
 
@@ -110,7 +112,8 @@ def open_track(
     with _seekable_file(rxfilename) as file:
         recording = Recording(file, rxfilename)
         pieces = _pieces(recording, sample_rate, rxfilename)
-        track = Samples(_finished(_cut(pieces, sample_rate, start, end, rxfilename), sample_rate, quantise, rxfilename))
+        blocks = _finished(_cut(pieces, sample_rate, start, end, rxfilename), sample_rate, quantise, rxfilename)
+        track = Samples(_raising(blocks, rxfilename))
         if not recording.seconds:
             raise recording.failure
         if recording.warning:
@@ -196,12 +199,25 @@ def _finished(blocks: Iterable[np.ndarray], sample_rate: int, quantise: bool, rx
         yield (block * 32768).round().clip(-32768, 32767) / 32768 if quantise else block
 
 
+def _raising(blocks: Iterator[np.ndarray], rxfilename: str) -> Iterator[np.ndarray]:
+    """The same blocks: whatever a decoder or a resampler raises is an error of this file, and ends no run."""
+    try:
+        yield from blocks
+    except LstmGenreError:
+        raise
+    except Exception as error:
+        raise DataError(f"{rxfilename}: cannot be decoded ({reason(error)}): convert it, or leave it out") from error
+
+
 @contextmanager
 def _seekable_file(rxfilename: str) -> Iterator[BinaryIO]:
     """A decoder goes back and forth in its file, which a pipe cannot."""
     with open_input(rxfilename) as stream:
         if stream.seekable():
-            yield stream
+            start = stream.tell()
+            is_payload = stream.read(len(_PAYLOAD)) == _PAYLOAD
+            stream.seek(start)
+            yield _payload(stream) if is_payload else stream
             return
         # The whole pipe first, so that it is known whether its command failed before any decoding.
         with files.in_temporary_directory():
@@ -211,3 +227,15 @@ def _seekable_file(rxfilename: str) -> Iterator[BinaryIO]:
     with spool:
         spool.seek(0)
         yield cast(BinaryIO, spool)
+
+
+def _payload(stream: BinaryIO) -> BinaryIO:
+    """The audio file, a FLAC mostly, that stands here in an archive of kaldiio's (ESPnet's `dump/raw`).
+
+    After the name come the size of its size in a byte, and its size. kaldiio itself would decode it with libsndfile, as
+    a whole and in float64.
+    """
+    stream.read(len(_PAYLOAD))
+    size = int.from_bytes(stream.read(ord(stream.read(1) or b"\0")), "little")
+    start = stream.tell()
+    return cast(BinaryIO, Part(stream, start, start + size))

@@ -65,6 +65,9 @@ class Part:
     def tell(self) -> int:
         return self._position
 
+    def fileno(self) -> int:
+        raise OSError("a part of a file has no descriptor")
+
     def read_at(self, position: int, size: int) -> bytes:
         self._position = position
         return self.read(size)

@@ -18,7 +18,7 @@ from lstmgenre.errors import LstmGenreError
 from lstmgenre.files import read_json, write_json
 from lstmgenre.tables.records import is_record
 
-_LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile")
+_LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile", "av")
 
 
 @dataclass

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+import lstmgenre.audio.resampling  # noqa: F401 (torch, before a worker limits its threads)
 from lstmgenre import audio, files, tables
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
