@@ -1,13 +1,14 @@
-"""A table through a function to another table, in one go or in shards side by side."""
+"""A table through a function to another table, in one go or in parts side by side."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,12 +30,15 @@ logger = logging.getLogger(__name__)
 
 _SHARD = re.compile(r"\.?[0-9a-f]{32}\.(?:scp|ark)(?:\.\w+\.tmp)?")
 
+_PART_LINES = 256  # of a part at most: as much as a kill may cost each job
+_LEAST_PARTS = 16  # of a table with as many lines
+
 Entries = Iterator[tuple[str, np.ndarray]]
 Step = Callable[..., Entries]  # step(entries, **options): entries
 
 
 @dataclass(frozen=True)
-class TableShard:
+class Part:
     """Lines of an scp, what is to be made of their matrices, and the archive that it goes to."""
 
     function: Step
@@ -56,54 +60,64 @@ def map_table(
 ) -> int:
     """Write what step(matrices of a table, **options) yields; returns the number of entries.
 
-    A single job streams. More take a part of the scp each, and keep their output and their logs in ARCHIVE.shards/
-    until all are done; what they warned of is then said here. After a failure or a kill the finished parts stay there,
-    and the same command makes the others, and all those again whose lines, options or files (that the lines name, and
-    `made_with`) have changed since, or may have: what a command gives. Raises DataError for an empty table, for one
-    whose results are of several widths, and where another run is at it; UsageError where there is no scp to divide or
-    no file to write.
+    From an archive, or to a stream, it streams. From an scp to a file it goes part by part, in `jobs` at a time: parts
+    and logs are kept in ARCHIVE.shards/ until all are done; what the jobs warned of is then said here. After a failure
+    or a kill the finished parts stay there, and the same command, with any number of jobs, makes the others, and all
+    those again whose lines, options or files (that the lines name, and `made_with`) have changed since, or may have:
+    what a command gives. Raises DataError for an empty table, for one whose results are of several widths, and where
+    another run is at it; UsageError for several jobs where there is no scp to divide or no file to write.
     """
     writer = TableWriter(wspecifier, kind)
     function = partial(step, **options)
-    if jobs == 1:
-        return _write(writer, _alike(_named(function(read_table(rspecifier)), rspecifier), rspecifier))
     source, target = parse_rspecifier(rspecifier), Path(parse_wspecifier(wspecifier).archive)
     if not source.script or is_stream(str(target)):
-        raise UsageError(f"{rspecifier} to {wspecifier}: --nj above 1 needs an scp: and a file to write")
+        if jobs > 1:
+            raise UsageError(f"{rspecifier} to {wspecifier}: --nj above 1 needs an scp: and a file to write")
+        return _write(writer, _alike(_named(function(read_table(rspecifier)), rspecifier), rspecifier))
     lines = [f"{key} {rxfilename}\n" for key, rxfilename in read_script(rspecifier)]
     if not lines:
         raise _nothing(rspecifier)
-    jobs = min(jobs, len(lines))
     common = [step.__qualname__, options, source.head, kind, [_state(file) for file in made_with]]
     with exclusive(own_directory(target.with_name(f"{target.name}.shards"))) as folder:
-        shards = []
-        logs = [folder / f"{target.stem}.{k + 1}.log" for k in range(jobs)]
+        parts = []
         try:
-            for k in range(jobs):
-                part = lines[k * len(lines) // jobs : (k + 1) * len(lines) // jobs]
-                script = folder / f"{_fingerprint(common, part)}.scp"
+            for own in _divided(lines):
+                script = folder / f"{_fingerprint(common, own)}.scp"
                 with atomic_output(script) as stream:
-                    stream.writelines(part)
+                    stream.writelines(own)
                 archive = script.with_suffix(".ark")
-                shards.append(TableShard(function, f"{source.head}:{script}", archive, kind, rspecifier))
-            run(run_shard, shards, jobs, str(folder / f"{target.stem}.JOB.log"), engine)
-            made = (entry for shard in shards for entry in read_table(f"ark:{shard.archive}", kind))
+                parts.append(Part(function, f"{source.head}:{script}", archive, kind, rspecifier))
+            todo = [part for part in parts if not part.archive.exists()]
+            if jobs == 1 and engine is loky.processes:
+                make_parts(todo)
+            else:
+                count = min(jobs, len(todo))
+                shares = [todo[k * len(todo) // count : (k + 1) * len(todo) // count] for k in range(count)]
+                run(make_parts, shares, jobs, str(folder / f"{target.stem}.JOB.log"), engine)
+            made = (entry for part in parts for entry in read_table(f"ark:{part.archive}", kind))
             count = _write(writer, _alike(made, rspecifier))
-            _tell_warnings(logs)
-            _remove_shards(folder, target.stem)
+            _tell_warnings(sorted(folder.glob(f"{glob.escape(target.stem)}.*.log")))
+            _remove_parts(folder, target.stem)
         finally:
-            for shard in shards:
-                shard.archive.with_suffix(".scp").unlink(missing_ok=True)
+            for part in parts:
+                part.archive.with_suffix(".scp").unlink(missing_ok=True)
             with suppress(OSError):  # there are finished parts in it, or what somebody else keeps there
                 folder.rmdir()
     return count
 
 
-def run_shard(shard: TableShard) -> None:
-    """Make the shard's archive, unless it is there already; it appears whole."""
-    if not shard.archive.exists():
-        made = _named(shard.function(read_table(shard.rspecifier)), shard.table)
-        _write(TableWriter(f"ark:{shard.archive}", shard.kind), made)
+def _divided(lines: list[str]) -> list[list[str]]:
+    """Runs of lines, by their number alone, so that another number of jobs finds the same parts."""
+    size = min(_PART_LINES, -(-len(lines) // _LEAST_PARTS))
+    return [lines[k : k + size] for k in range(0, len(lines), size)]
+
+
+def make_parts(parts: Sequence[Part]) -> None:
+    """Make the archives of parts that are not there; each appears whole."""
+    for part in parts:
+        if not part.archive.exists():
+            made = _named(part.function(read_table(part.rspecifier)), part.table)
+            _write(TableWriter(f"ark:{part.archive}", part.kind), made)
 
 
 def _write(table: TableWriter, entries: Entries) -> int:
@@ -145,7 +159,7 @@ def _nothing(rspecifier: str) -> DataError:
 
 
 def _fingerprint(common: list[Any], lines: list[str]) -> str:
-    """Names a shard by all that its archive depends on."""
+    """Names a part by all that its archive depends on."""
     files = sorted({file_of(line.partition(" ")[2].strip()) for line in lines})
     everything = [*common, lines, [_state(file) for file in files]]
     return hashlib.sha256(json.dumps(everything, default=str).encode()).hexdigest()[:32]
@@ -163,8 +177,8 @@ def _tell_warnings(logs: list[Path]) -> None:
                 logger.warning("%s", line.partition(") ")[2])
 
 
-def _remove_shards(folder: Path, name: str) -> None:
-    """Remove lists, archives and logs of shards, of this run and earlier ones, and what a killed writer has left."""
+def _remove_parts(folder: Path, name: str) -> None:
+    """Remove lists, archives and logs of parts, of this run and earlier ones, and what a killed writer has left."""
     for path in folder.iterdir():
         if _SHARD.fullmatch(path.name) or re.fullmatch(rf"{re.escape(name)}\.\d+\.log", path.name):
             path.unlink(missing_ok=True)
