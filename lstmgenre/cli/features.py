@@ -74,12 +74,11 @@ def extract_scat(
     from lstmgenre.scattering.extract import extract
     from lstmgenre.scattering.journal import count_done
 
+    workers = engine(backend, scheduler)
     data = DataDir.read(data_dir, need=["wav.scp"])
     with run_record(context, data_dir):
         with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data.path / "data")):
-            result = extract(
-                data, features, jobs=nj, compress=compress, compact=compact, engine=engine(backend, scheduler)
-            )
+            result = extract(data, features, jobs=nj, compress=compress, compact=compact, engine=workers)
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
         logger.info(
             "%s: features of %d utterances, %d computed now%s", data_dir, result.done, result.computed, left_out

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lstmgenre import console
+from lstmgenre.cli import options
 from lstmgenre.cli.app import Address, Backend, BackendOption, Json, app, engine, run_record
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def learn(
     ] = None,
     test: Annotated[Path | None, typer.Option("--test", metavar="DIR", help="One to test on, beside --train.")] = None,
     test_fraction: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of MUSIC to keep to test on. 0: all is learnt from.")
+        float, options.real(0, 1, "Share of MUSIC to keep to test on. 0: all is learnt from.")
     ] = 0.0,
     work: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where data/ and exp/ go. Default: MODEL.work")
     ] = None,
     system: Annotated[System | None, typer.Option(help="Take this one, whichever is best.")] = None,
-    seed: Annotated[int, typer.Option(help="Of splits and networks.")] = 777,
-    nj: Annotated[int, typer.Option("--nj", min=0, help="Parallel jobs; 0: as many as there are cores.")] = 0,
+    seed: Annotated[int, options.seed("Of splits and networks.")] = 777,
+    nj: Annotated[int, options.jobs("Parallel jobs; 0: as many as there are cores.", fewest=0)] = 0,
     backend: BackendOption = Backend.loky,
     scheduler: Address = None,
     as_json: Json = False,

@@ -18,9 +18,9 @@ def seed(help: str) -> Any:
     return typer.Option("--seed", min=0, max=2**32 - 1, help=help)
 
 
-def jobs(help: str) -> Any:
+def jobs(help: str, fewest: int = 1) -> Any:
     """--nj."""
-    return typer.Option("--nj", min=1, max=10_000, help=help)
+    return typer.Option("--nj", min=fewest, max=10_000, help=help)
 
 
 def nodes(help: str) -> Any:
