@@ -16,8 +16,9 @@
     model_card   what is recorded about that system                    -> a page that says it
     learning     a collection of music, by way of all of these         -> the bundle that suits it
 
-below them all: errors, files (whole or absent), tables (Kaldi archives), parallel (many processes), text (how names
-are shown), console (what a person sees). `load` is the way from a bundle to the genres of audio files.
+below them all: errors, files (whole or absent), documents (JSON and TOML), tables (Kaldi archives), parallel (many
+processes), text (how names are shown), console (what a person sees). `load` is the way from a bundle to the genres of
+audio files.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ network. JSON, nnet1 and lines of text: nothing in it can run code.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,13 +23,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from lstmgenre import audio, svm
 from lstmgenre.corpora import rxfilename
+from lstmgenre.documents import read_json, write_json
 from lstmgenre.errors import DataError, ModelError
 from lstmgenre.expdir import ExpDir, History
-from lstmgenre.files import atomic_directory, read_json
+from lstmgenre.files import atomic_directory
 from lstmgenre.model_card import model_card
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scattering import scat_json
@@ -42,6 +43,12 @@ from lstmgenre.svm import SegmentSvm
 
 _CARD = "README.md"
 _SYSTEM = "system.json"
+
+
+class _System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What system.json says."""
+
+    system: str
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,8 @@ class Bundle:
         """
         system = directory / _SYSTEM
         # Bundles of an SVM were once without the file.
-        name = read_json(system, _name, "make the bundle again") if system.exists() else ""
-        return cls.of(directory, None if name == VOTE else directory)
+        named = read_json(system, _System, "make the bundle again") if system.exists() else None
+        return cls.of(directory, None if named and named.system == VOTE else directory)
 
     @classmethod
     def of(cls, experiment: Path, svm_dir: Path | None) -> Bundle:
@@ -104,7 +111,7 @@ class Bundle:
         configured = scat_json.read(experiment)
         if not configured:
             raise DataError(f"{experiment / scat_json.NAME}: not there: the features have no recorded configuration")
-        features = ScatteringFeatures(configured[0])
+        features = ScatteringFeatures(configured.config)
         classifier = SegmentSvm.load(svm_dir) if svm_dir else None
         if classifier and classifier.pooling and classifier.pooling.threshold is None:
             system = cls(features, None, classifier.genres, 0, classifier)
@@ -185,12 +192,6 @@ class Bundle:
         return spans
 
 
-def _name(fields: Any) -> str:
-    if type(name := fields["system"]) is not str:
-        raise ValueError(f"the system {name!r} should be a name")
-    return name
-
-
 def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
     """Write to `out` the experiment of the lowest held-out loss with its system `name`, an SVM of that name or "vote";
     returns that experiment.
@@ -210,7 +211,7 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
     with atomic_directory(out, _kinds(), "is there and no bundle: remove it or name another directory") as new:
         for source in sources:
             (new / source.name).write_bytes(source.read_bytes())
-        (new / _SYSTEM).write_text(json.dumps({"system": name}) + "\n", encoding="utf-8")
+        write_json(new / _SYSTEM, _System(name), indent=None)
         (new / _CARD).write_text(card, encoding="utf-8")
     return best
 

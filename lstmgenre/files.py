@@ -1,5 +1,5 @@
-"""Files and directories that appear whole or not at all, files that are written through no link, and JSON files that
-are read or named as damaged.
+"""Files and directories that appear whole or not at all, files that are written through no link, and files that are
+read if they are files and of a size to be read.
 
 A data or experiment directory may come from a stranger. What a command writes in it, it writes by `atomic_output`,
 which puts a new file in the place of a link, or by `open_own`, which refuses one. A directory that is a link is
@@ -13,19 +13,16 @@ import ctypes
 import errno
 import fcntl
 import glob
-import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, BinaryIO
 
-from lstmgenre.errors import DataError, FormatError, LstmGenreError
-
-T = TypeVar("T")
+from lstmgenre.errors import DataError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
@@ -282,24 +279,28 @@ def _umask() -> int:
     return mask
 
 
-def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
-    """Write a JSON file, whole or not at all; an array of numpy's becomes a list. Raises DataError as atomic_output."""
-    with atomic_output(path) as stream:
-        json.dump(content, stream, indent=indent, ensure_ascii=False, default=lambda value: value.tolist())
-        stream.write("\n")
-
-
-def read_json(path: Path, build: Callable[[Any], T], remedy: str) -> T:
-    """What `build` makes of the content of a JSON file.
-
-    Raises DataError where it cannot be read, and FormatError where it is no JSON or `build` fails on it; both tell
-    `remedy`.
+def read_file(path: str | os.PathLike[str], largest: int) -> bytes:
+    """The content of a regular file of at most `largest` bytes. Raises DataError for a file that cannot be read, is
+    larger, or is none: a pipe that nobody writes to, or a device without an end.
     """
     try:
-        return build(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}: {remedy}") from error
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise FormatError(f"{path}: damaged ({type(error).__name__}: {error}): {remedy}") from error
-    except LstmGenreError as error:
-        raise FormatError(f"{path}: damaged ({error}): {remedy}") from error
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else a named pipe would have us wait for a writer
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DataError(f"{path}: is no regular file")
+            with open(descriptor, "rb", buffering=0, closefd=False) as stream:
+                return read_all(stream, largest, os.fspath(path))
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_all(stream: BinaryIO, largest: int, name: str) -> bytes:
+    """What is left of a stream, of at most `largest` bytes. Raises DataError, with `name`, where it is more."""
+    content = bytearray()
+    while more := stream.read(min(1 << 20, largest + 1 - len(content))):
+        content += more
+        if len(content) > largest:
+            raise DataError(f"{name}: is larger than {largest} bytes")
+    return bytes(content)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstmgenre import selection
+from lstmgenre import score_json, selection
 from lstmgenre.expdir import ExpDir, History, Run
 from lstmgenre.expdir.runs import read_run
-from lstmgenre.scoring import MAJORITY_VOTE, Report
+from lstmgenre.scoring import MAJORITY_VOTE
 from lstmgenre.selection import SYSTEMS, VOTE, Selection
 from lstmgenre.tables import read_map
 from lstmgenre.text import distinct_names, markdown, markdown_code
@@ -129,7 +129,7 @@ def _command(run: Run) -> str:
 def _scores_on(path: Path, system: str) -> str:
     """The right decisions on a test set, in all and per genre; nothing where the system was not scored."""
 
-    report = Report.read(path)
+    report = score_json.read(path)
     if system not in report.tracks:
         return ""
     track = report.tracks[system]

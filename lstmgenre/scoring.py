@@ -8,14 +8,12 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_output, read_json
 
 MAJORITY_VOTE = "majority vote"
 
@@ -195,28 +193,6 @@ class Report:
     unknown_trained: int = 0
     """How many tracks of the training data are by unknown artists."""
 
-    @classmethod
-    def from_dict(cls, score: Mapping[str, Any]) -> Report:
-        """The report that as_dict() wrote. Raises DataError, KeyError, TypeError or AttributeError where it did not."""
-        report = cls(score["genres"])
-        if score["frames"]:
-            report.frames = FrameScore({u: (right, n) for u, (right, n) in score["frames"]["by_track"].items()})
-        for name, system in score["tracks"].items():
-            report.add_tracks(name, system["predictions"], score["truth"])
-        report.known = None if score["known_artists"] is None else set(score["known_artists"])
-        report.unknown = set(score.get("unknown_artists", ()))
-        report.unknown_trained = int(score.get("unknown_trained", 0))
-        return report
-
-    @classmethod
-    def read(cls, path: Path) -> Report:
-        """The report that `write` wrote. Raises DataError where it is not there, FormatError where it is damaged."""
-        return read_json(path, cls.from_dict, "score again")
-
-    def write(self, path: Path) -> None:
-        with atomic_output(path) as stream:
-            stream.write(self.as_json())
-
     def as_json(self) -> str:
         return json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n"
 
@@ -279,7 +255,7 @@ class Report:
             "genres": list(self.genres),
             "truth": dict(sorted(self.truth.items())),
             "frames": self.frames.as_dict() if self.frames else None,
-            "tracks": {name: score.as_dict() | self._on_artists(name) for name, score in self.tracks.items()},
+            "tracks": {name: self.tracks_as_dict(name) for name in self.tracks},
             "known_artists": None if self.known is None else sorted(self.known),
             "unknown_artists": sorted(self.unknown),
             "unknown_trained": self.unknown_trained,
@@ -305,8 +281,11 @@ class Report:
             counts = f"{len(self.unknown)} of {total} tracks, and of {self.unknown_trained} of the training data"
             yield f"artist unknown of {counts}: these may share artists"
 
-    def _on_artists(self, name: str) -> dict[str, Any]:
-        return {"by_artists": {artists: score.accuracy.as_dict() for artists, score in self.by_artists(name).items()}}
+    def tracks_as_dict(self, name: str) -> dict[str, Any]:
+        """A system's decisions on tracks, and what they sum up to."""
+        parts = self.by_artists(name).items()
+        by_artists = {artists: score.accuracy.as_dict() for artists, score in parts}
+        return {**self.tracks[name].as_dict(), "by_artists": by_artists}
 
     def _truth(self, utterance: str, utt2genre: Mapping[str, str]) -> str:
         if utterance not in utt2genre:

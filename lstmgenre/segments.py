@@ -7,17 +7,17 @@ The fused vector puts the mean scattering vector first: 525 + 24 = 549 numbers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 
-from lstmgenre.errors import DataError, FormatError
+from lstmgenre.documents import Share, decode_json
+from lstmgenre.errors import DataError, LstmGenreError
+from lstmgenre.files import read_file
 from lstmgenre.tables import file_of, open_table, read_map
-from lstmgenre.tables.records import read_record, record_of
+from lstmgenre.tables.records import LARGEST, Record, read_record
 from lstmgenre.tables.specifiers import parse_rspecifier
 
 THRESHOLD = 0.9  # k of equation 14, section 4.2 of the paper
@@ -26,8 +26,7 @@ THRESHOLD = 0.9  # k of equation 14, section 4.2 of the paper
 _ROUNDING = 1e-4
 
 
-@dataclass(frozen=True)
-class Pooling:
+class Pooling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How segment vectors were made: k of equation 14, and whether the mean features come first.
 
     Without a threshold they are the mean features (equation 10) and nothing else.
@@ -35,18 +34,12 @@ class Pooling:
     Kept in the record of an archive of vectors (tables/records.py) and in the file of an SVM that learnt on them.
     """
 
-    threshold: float | None = THRESHOLD
-    fuse: bool = False
+    threshold: Share | None
+    fuse: bool
 
-    @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> Pooling:
-        """From what asdict() gives. Raises KeyError, or ValueError where a field cannot be."""
-        threshold, fuse = fields["threshold"], fields["fuse"]
-        if threshold is not None and (type(threshold) not in (int, float) or not 0 <= threshold <= 1):
-            raise ValueError(f"threshold {threshold!r} should be a number from 0 to 1")
-        if type(fuse) is not bool or not (fuse or threshold is not None):
-            raise ValueError(f"fuse {fuse!r} should be true, or with a threshold false")
-        return cls(threshold, fuse)
+    def __post_init__(self) -> None:
+        if self.threshold is None and not self.fuse:
+            raise ValueError("neither a threshold nor mean features: nothing was pooled")
 
     @classmethod
     def of_vectors(cls, rspecifier: str) -> Pooling | None:
@@ -55,22 +48,23 @@ class Pooling:
         archive = source.rxfilename
         if source.script and Path(archive).is_file():
             archive = next(iter(read_map(archive).values()), "")
-        if not Path(file_of(archive)).is_file():
+        file = file_of(archive)
+        if not Path(file).is_file():
             return None
-        record = read_record(file_of(archive)) or _earlier_record(file_of(archive))
-        try:
-            return cls.of(record["pooling"]) if record.get("pooling") else None
-        except (ValueError, LookupError, TypeError) as error:
-            raise FormatError(f"{record_of(file_of(archive))}: damaged ({error}): pool again") from error
+        record = read_record(file, _Pooled, "pool again")
+        return record.pooling if record else _earlier_record(file)
 
 
-def _earlier_record(archive: str) -> dict[str, Any]:
+class _Pooled(Record):
+    pooling: Pooling | None = None
+
+
+def _earlier_record(archive: str) -> Pooling | None:
     """What versions before this one wrote beside lseg.ark: lseg.json, and nothing else of that name."""
     try:
-        pooling = json.loads(Path(archive).resolve().with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return {"pooling": pooling} if isinstance(pooling, dict) and pooling.keys() == {"threshold", "fuse"} else {}
+        return decode_json(read_file(Path(archive).resolve().with_suffix(".json"), LARGEST), Pooling)
+    except LstmGenreError:
+        return None
 
 
 def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:

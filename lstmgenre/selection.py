@@ -16,17 +16,20 @@ worth: on each fold decides what wins on the other folds, where that fold had no
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from lstmgenre import svm
+from lstmgenre.documents import Share, read_json, write_json
 from lstmgenre.errors import DataError
-from lstmgenre.files import read_json, write_json
+from lstmgenre.score_json import Score
 from lstmgenre.scoring import Report, TrackScore, majority_vote
 from lstmgenre.segments import Pooling, blocks_of, pool
 from lstmgenre.svm import SegmentSvm
@@ -38,13 +41,12 @@ SCAT, VOTE, LSEG, FSEG = SYSTEMS = ("scat", "vote", "lseg", "fseg")
 Decisions = dict[str, str]
 
 
-@dataclass(frozen=True)
-class System:
+class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A way to a genre: its name, and k and C where it has them."""
 
-    name: str
-    threshold: float | None = None
-    c: float | None = None
+    name: Annotated[str, Meta(pattern=f"^({'|'.join(SYSTEMS)})$")]
+    threshold: Share | None = None
+    c: Annotated[float, Meta(gt=0)] | None = None
 
     @property
     def pooling(self) -> Pooling | None:
@@ -170,22 +172,32 @@ class Selection:
 
     def save(self, directory: Path) -> None:
         """Write selection.json into `directory`, whole or not at all."""
-        best = {name: asdict(system) for name, system in self.best.items()}
-        fields = {"chosen": self.chosen.name, "best": best, "scores": self.scores.as_dict()}
-        write_json(directory / NAME, {**vars(self), **fields})
+        write_json(directory / NAME, vars(self) | {"chosen": self.chosen.name, "scores": self.scores.as_dict()})
 
     @classmethod
     def load(cls, directory: Path) -> Selection:
         """Read what `save` wrote. Raises DataError if it is not there, FormatError if it is damaged."""
-        return read_json(directory / NAME, cls._of, "select again")
+        told = read_json(directory / NAME, _Document, "select again")
+        return cls(told.best[told.chosen], told.best, told.scores.report(), told.folds, told.asked_for)
 
-    @classmethod
-    def _of(cls, fields: Mapping[str, Any]) -> Selection:
-        best = {name: System(**system) for name, system in fields["best"].items()}
-        scores = Report.from_dict(fields["scores"])
-        if lost := {CHOICE, *best} - scores.tracks.keys():
-            raise ValueError(f"no decisions of {min(lost)}")
-        return cls(best[fields["chosen"]], best, scores, int(fields["folds"]), bool(fields["asked_for"]))
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What selection.json says."""
+
+    chosen: str
+    best: dict[str, System]
+    scores: Score
+    folds: Annotated[int, Meta(ge=3)]
+    asked_for: bool
+
+    def __post_init__(self) -> None:
+        if self.chosen not in self.best:
+            raise ValueError(f"chosen: {self.chosen} is not in best")
+        for name, system in self.best.items():
+            if system.name != name:
+                raise ValueError(f"best.{name}: is called {system.name}")
+        if lost := {CHOICE, *self.best} - self.scores.tracks.keys():
+            raise ValueError(f"scores: no decisions of {min(lost)}")
 
 
 def select(evidence: Evidence, trials: Sequence[Trial], asked_for: str | None = None) -> Selection:

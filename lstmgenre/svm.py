@@ -12,17 +12,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from lstmgenre import datadir
 from lstmgenre.datadir import DataDir
+from lstmgenre.documents import Word, read_json, write_json
 from lstmgenre.errors import DataError, ModelError
-from lstmgenre.files import read_json, write_json
 from lstmgenre.segments import THRESHOLD, Pooling, blocks_of, pool_all
 
 logger = logging.getLogger(__name__)
@@ -36,8 +38,7 @@ CANDIDATE_THRESHOLDS = (THRESHOLD, 0.8, 0.7, 0.6, 0.5, 0.95, 0.99)  # the range 
 PENALTIES = (C, 10.0, 0.1, 100.0, 0.01)
 
 
-@dataclass
-class SegmentSvm:
+class SegmentSvm(msgspec.Struct, forbid_unknown_fields=True):
     """A trained classifier of segment vectors, (dim,) -> genre.
 
     `planes` (pairs, dim) and `offsets` (pairs,) part every two of the `genres`, in the order of combinations(), with
@@ -45,13 +46,24 @@ class SegmentSvm:
     training, `pooling` how the vectors were made, where it is known.
     """
 
-    genres: list[str]
+    genres: Annotated[list[Word], Meta(min_length=2)]
     mean: np.ndarray
     scale: np.ndarray
     planes: np.ndarray
     offsets: np.ndarray
-    c: float
-    pooling: Pooling | None = None
+    c: Annotated[float, Meta(gt=0)]
+    pooling: Pooling | None
+
+    def __post_init__(self) -> None:
+        if len(set(self.genres)) < len(self.genres):
+            raise ValueError("genres: one of them comes twice")
+        pairs = len(self.genres) * (len(self.genres) - 1) // 2
+        shapes = {"mean": (self.dim,), "scale": (self.dim,), "planes": (pairs, self.dim), "offsets": (pairs,)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name}: should be {' x '.join(map(str, shape))} numbers")
+        if not (self.scale > 0).all():
+            raise ValueError("scale: should be above 0")
 
     @property
     def dim(self) -> int:
@@ -65,7 +77,7 @@ class SegmentSvm:
         """Score of every genre for every segment vector (dim,), by scikit-learn's rule.
 
         It is how many of the others a genre wins against, and a third at most, more or less, by how clearly, which
-        settles ties. Raises ModelError on another dimension than it was trained on.
+        settles ties. Raises ModelError on another dimension than it was trained on, and where numbers are too large.
         """
         for utterance, vector in vectors.items():
             if vector.shape != (self.dim,):
@@ -75,15 +87,20 @@ class SegmentSvm:
                 )
         if not vectors:
             return {}
-        x = (np.stack(list(vectors.values())) - self.mean) / self.scale
-        distances = x @ self.planes.T + self.offsets
-        wins, clarity = np.zeros((2, len(x), len(self.genres)))
-        for (a, b), distance in zip(combinations(range(len(self.genres)), 2), distances.T, strict=True):
-            wins[:, a] += distance >= 0
-            wins[:, b] += distance < 0
-            clarity[:, a] += distance
-            clarity[:, b] -= distance
-        scores = wins + clarity / (3 * (np.abs(clarity) + 1))
+        with np.errstate(all="ignore"):  # what is not finite then is refused
+            x = (np.stack(list(vectors.values())) - self.mean) / self.scale
+            distances = x @ self.planes.T + self.offsets
+            wins, clarity = np.zeros((2, len(x), len(self.genres)))
+            for (a, b), distance in zip(combinations(range(len(self.genres)), 2), distances.T, strict=True):
+                wins[:, a] += distance >= 0
+                wins[:, b] += distance < 0
+                clarity[:, a] += distance
+                clarity[:, b] -= distance
+            scores = wins + clarity / (3 * (np.abs(clarity) + 1))
+        if not (finite := np.isfinite(scores).all(axis=1)).all():
+            raise ModelError(
+                f"{list(vectors)[int(finite.argmin())]}: the SVM's numbers give no finite scores: train it again"
+            )
         return {
             utterance: dict(zip(self.genres, row.tolist(), strict=True))
             for utterance, row in zip(vectors, scores, strict=True)
@@ -91,30 +108,12 @@ class SegmentSvm:
 
     def save(self, directory: Path) -> None:
         """Write svm.json into `directory`, whole or not at all."""
-        pooling = self.pooling and asdict(self.pooling)
-        write_json(directory / NAME, vars(self) | {"pooling": pooling}, indent=None)
+        write_json(directory / NAME, self, indent=None)
 
     @classmethod
     def load(cls, directory: Path) -> SegmentSvm:
         """Read what `save` wrote. Raises DataError if it is not there, FormatError if it is damaged."""
-        return read_json(directory / NAME, cls._of, "train it with lstmgenre train-svm")
-
-    @classmethod
-    def _of(cls, fields: Mapping[str, Any]) -> SegmentSvm:
-        genres, pooling, c = fields["genres"], fields["pooling"], float(fields["c"])
-        if not isinstance(genres, list) or any(type(genre) is not str for genre in genres):
-            raise ValueError("the genres should be names")
-        if len(set(genres)) < len(genres) or len(genres) < 2:
-            raise ValueError("the genres should be two or more, each once")
-        dim, pairs = len(fields["mean"]), len(genres) * (len(genres) - 1) // 2
-        shapes = {"mean": (dim,), "scale": (dim,), "planes": (pairs, dim), "offsets": (pairs,)}
-        arrays = {name: np.array(fields[name], np.float64) for name in shapes}
-        for name, shape in shapes.items():
-            if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
-                raise ValueError(f"{name} should be {' x '.join(map(str, shape))} finite numbers")
-        if not (arrays["scale"] > 0).all() or not 0 < c < np.inf:
-            raise ValueError("scale and c should be above 0")
-        return cls(genres, **arrays, c=c, pooling=None if pooling is None else Pooling.of(pooling))
+        return read_json(directory / NAME, cls, "train it with lstmgenre train-svm")
 
 
 def labelled(vectors: Mapping[str, np.ndarray], utt2genre: Mapping[str, str]) -> dict[str, np.ndarray]:
@@ -170,7 +169,7 @@ def train(
     svc = SVC(kernel="linear", C=c).fit((x - mean) / scale, labels)
     known = [genres[k] for k in svc.classes_]
     side = 1 if len(known) > 2 else -1  # of two genres scikit-learn has the second on the positive side
-    return SegmentSvm(known, mean, scale, side * svc.coef_, side * svc.intercept_, c)
+    return SegmentSvm(known, mean, scale, side * svc.coef_, side * svc.intercept_, c, None)
 
 
 def _scaling(x: np.ndarray, blocks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

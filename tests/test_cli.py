@@ -11,13 +11,14 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 import pytest
+from msgspec import structs
 from typer.testing import CliRunner
 
 from lstmgenre.cli.app import app
 from lstmgenre.datadir import DataDir
 from lstmgenre.nnet1 import init
 from lstmgenre.scattering import scat_json
-from lstmgenre.scattering.features import PAPER, FeatureConfig
+from lstmgenre.scattering.features import PAPER
 from lstmgenre.tables import NO_PIPES, TableWriter, read_table
 from tests.music import make_tree, write_music
 
@@ -373,7 +374,7 @@ def test_features_of_another_dimension_are_refused(work, command):
 
 def test_features_of_another_bank_are_refused(work, model, command):
     scat_json.write(work / "exp/dnn", PAPER)
-    scat_json.write(work / "data/test/data", FeatureConfig(sample_rate=16000))
+    scat_json.write(work / "data/test/data", structs.replace(PAPER, sample_rate=16000))
     (work / "ranged.scp").write_text((work / "data/test/feats.scp").read_text().replace("\n", "[0:9]\n"))
     for given in (
         "scp:data/test/feats.scp",

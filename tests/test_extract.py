@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from msgspec import structs
 
 from lstmgenre import audio
 from lstmgenre.datadir import DataDir, Excerpt, validate
@@ -104,7 +105,7 @@ def test_what_is_done_is_not_done_again_until_something_changes(data):
     made = archives_of(data)
     assert extract.extract(DataDir.read(data.path), SMALL) == extract.Extraction(6, {})
     assert archives_of(data) == made
-    assert extract.extract(DataDir.read(data.path), replace(SMALL, quantise=True)).computed == 6
+    assert extract.extract(DataDir.read(data.path), structs.replace(SMALL, quantise=True)).computed == 6
     assert not archives_of(data).keys() & made
 
 
@@ -338,7 +339,7 @@ def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
         patched.setattr(extract, "run", keep)
         with pytest.raises(KeyboardInterrupt):
             in_jobs(data, SMALL, jobs=2)
-    in_jobs(data, replace(SMALL, quantise=True), jobs=2)
+    in_jobs(data, structs.replace(SMALL, quantise=True), jobs=2)
     made = {path: path.read_bytes() for path in (data.path / "data").iterdir()}
     for shard in waiting:
         with pytest.raises(DataError, match="no command that runs wants this archive"):
@@ -349,7 +350,7 @@ def test_a_job_that_outlived_its_command_does_nothing(data, monkeypatch):
 
 def test_archives_that_nothing_names_do_not_stay(data):
     in_jobs(data, SMALL, jobs=3)
-    in_jobs(DataDir.read(data.path), replace(SMALL, quantise=True), jobs=2)
+    in_jobs(DataDir.read(data.path), structs.replace(SMALL, quantise=True), jobs=2)
     assert sorted(archives_of(data)) == ["scat.4.ark", "scat.5.ark"]
     assert sorted(features_of(data)) == data.utterances
 

@@ -10,13 +10,13 @@ import pytest
 import soundfile
 
 import lstmgenre
-from lstmgenre import selection, svm
+from lstmgenre import score_json, selection, svm
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
 from lstmgenre.expdir import History
 from lstmgenre.learning import Corpus, Settings, learn, networks
 from lstmgenre.nnet1.forward import Forward
-from lstmgenre.scoring import Report, majority_vote
+from lstmgenre.scoring import majority_vote
 from lstmgenre.selection import Selection
 from lstmgenre.tables import read_table
 from lstmgenre.training.schedule import DecayBest
@@ -111,7 +111,7 @@ def test_no_network_has_heard_the_tracks_that_its_posteriors_are_judged_on(learn
             seen.add(utterance)
     assert seen == set(judged)
     votes = {u: sorted(STEPS)[majority_vote(posteriors)] for u, posteriors in judged.items()}
-    assert Report.read(exp / "folds/score.json").tracks["majority vote"].predictions == votes
+    assert score_json.read(exp / "folds/score.json").tracks["majority vote"].predictions == votes
 
 
 def test_the_network_that_is_kept_is_that_of_the_lowest_held_out_loss(learnt):

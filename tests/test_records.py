@@ -11,7 +11,7 @@ from lstmgenre.expdir import read_runs
 from lstmgenre.segments import Pooling
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import TableWriter, read_table, write_map
-from lstmgenre.tables.records import read_record, record_of, write_record
+from lstmgenre.tables.records import Record, read_record, record_of, write_record
 
 
 @pytest.fixture(autouse=True)
@@ -50,14 +50,14 @@ def test_an_archive_has_one_file_beside_it_that_is_no_archive(command, archive, 
     pool(command, f"ark:{archive}", "--threshold 0.7")
     assert set(os.listdir()) - before == {archive, record}
     assert len(dict(read_table(f"ark:{archive}", "vector"))) == 4
-    assert Pooling.of_vectors(f"ark:{archive}") == Pooling(0.7)
+    assert Pooling.of_vectors(f"ark:{archive}") == Pooling(0.7, fuse=False)
     kept = json.loads(Path(record).read_text())
     assert kept["archive"] == archive
     assert kept["command"] == f"lstmgenre pool-segments ark:post.ark ark:{archive} --threshold 0.7"
     assert kept["options"]["threshold"] == 0.7
     assert "lstmgenre" in kept["versions"]
-    (run,) = read_runs([Path()])
-    assert (run.name, run.directory) == ("pool-segments", Path())
+    ((directory, run),) = read_runs([Path()])
+    assert (run.name, directory) == ("pool-segments", Path())
 
 
 @pytest.mark.parametrize("archive", ["svm/svm.ark", "svm/svm", "svm/svm.json.ark", "svm/score.ark"])
@@ -67,7 +67,7 @@ def test_a_trained_svm_stays(command, archive):
     trained = Path("svm/svm.json").read_bytes()
     pool(command, f"ark:{archive}")
     assert Path("svm/svm.json").read_bytes() == trained
-    assert SegmentSvm.load(Path("svm")).pooling == Pooling()
+    assert SegmentSvm.load(Path("svm")).pooling == Pooling(0.9, fuse=False)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_record_that_cannot_be_written_is_a_warning(monkeypatch, caplog):
 def test_a_record_is_of_the_archive_that_was_written_last(command):
     pool(command, "ark:seg.ark", "--threshold 0.7")
     pool(command, "ark:seg", "--threshold 0.8")  # has the same record
-    assert Pooling.of_vectors("ark:seg") == Pooling(0.8)
+    assert Pooling.of_vectors("ark:seg") == Pooling(0.8, fuse=False)
     assert Pooling.of_vectors("ark:seg.ark") is None
     pool(command, "ark:seg.ark", "--threshold 0.6")
     with TableWriter("ark:seg.ark", "vector") as table:  # by something that keeps no record
@@ -125,14 +125,14 @@ def test_a_record_is_of_the_archive_that_was_written_last(command):
 def test_a_refused_command_leaves_the_record(command):
     pool(command, "ark:seg.ark", "--threshold 0.7")
     assert command("pool-segments ark:/dev/null ark:seg.ark").returncode == 1
-    assert Pooling.of_vectors("ark:seg.ark") == Pooling(0.7)
+    assert Pooling.of_vectors("ark:seg.ark") == Pooling(0.7, fuse=False)
 
 
 def test_an_archive_that_was_moved_with_its_record_keeps_it(command):
     pool(command, "ark:seg.ark", "--threshold 0.7")
     for end in ("", ".json"):
         Path(f"seg.ark{end}").rename(f"other.ark{end}")
-    assert Pooling.of_vectors("ark:other.ark") == Pooling(0.7)
+    assert Pooling.of_vectors("ark:other.ark") == Pooling(0.7, fuse=False)
 
 
 def test_an_archive_on_another_disk_has_its_record_there(command):
@@ -141,7 +141,7 @@ def test_an_archive_on_another_disk_has_its_record_there(command):
     pool(command, "ark,scp:seg.ark,seg.scp", "--threshold 0.7")
     assert set(os.listdir("disk")) == {"real.ark", "real.ark.json"}
     assert record_of("seg.ark") == Path("disk/real.ark.json").resolve()
-    assert Pooling.of_vectors("scp:seg.scp") == Pooling(0.7)
+    assert Pooling.of_vectors("scp:seg.scp") == Pooling(0.7, fuse=False)
 
 
 @pytest.mark.parametrize("stream", ["ark:-", "'ark:| cat >/dev/null'", "ark:/dev/null"])
@@ -149,7 +149,7 @@ def test_a_stream_has_none(command, stream):
     before = set(os.listdir())
     pool(command, stream)
     assert set(os.listdir()) == before
-    assert read_record("/dev/null") is None
+    assert read_record("/dev/null", Record, "pool again") is None
     assert not Path("/dev/null.ark.json").exists()
 
 

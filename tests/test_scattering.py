@@ -12,7 +12,9 @@ import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kymatio.scattering1d.frontend.numpy_frontend import ScatteringNumPy1D
+from msgspec import structs
 
+from lstmgenre.documents import decode_json
 from lstmgenre.errors import DataError, LstmGenreError
 from lstmgenre.scattering import filters, kernel, transform
 from lstmgenre.scattering.features import PAPER, BankConfig, FeatureConfig, ScatteringFeatures, format_paths
@@ -204,7 +206,7 @@ def test_silence_is_the_floor_of_the_logarithm(paper):
 
 
 def test_twice_as_loud_is_twice_as_much(signal):
-    raw = ScatteringFeatures(FeatureConfig(renorm=False, log=False))
+    raw = ScatteringFeatures(structs.replace(PAPER, renorm=False, log=False))
     np.testing.assert_array_equal(raw(2 * signal), 2 * raw(signal))
 
 
@@ -290,10 +292,15 @@ def test_what_cannot_be_transformed_is_one_line(paper, samples):
 
 @pytest.mark.parametrize(
     "config",
-    [PAPER, FeatureConfig(16000, 4096, (BankConfig("kymatio", (8, 2), 12),), renorm=False, log=False)],
+    [
+        PAPER,
+        FeatureConfig(
+            sample_rate=16000, window=4096, banks=(BankConfig("kymatio", (8, 2), 12),), renorm=False, log=False
+        ),
+    ],
 )
 def test_a_config_survives_json(config):
-    assert FeatureConfig.from_json(config.to_json()) == config
+    assert decode_json(config.to_json().encode(), FeatureConfig) == config
 
 
 @pytest.mark.parametrize(
@@ -314,12 +321,12 @@ def test_a_config_survives_json(config):
 )
 def test_a_bad_config_is_one_line(text):
     with pytest.raises(LstmGenreError, match=r"^[^\n]+$"):
-        FeatureConfig.from_json(text)
+        decode_json(text.encode(), FeatureConfig)
 
 
 def test_a_window_too_short_for_the_bank_is_one_line():
     with pytest.raises(DataError, match=r"^[^\n]+$"):
-        ScatteringFeatures(FeatureConfig(window=16))
+        ScatteringFeatures(structs.replace(PAPER, window=16))
 
 
 def test_the_path_table_has_a_line_per_row(paper):

@@ -90,7 +90,7 @@ def test_how_vectors_were_pooled_is_found_from_their_archive_or_list(tmp_path):
         writer.write("song", np.zeros(24, np.float32))
     assert Pooling.of_vectors(f"ark:{archive}") is None
     (tmp_path / "lseg.json").write_text('{"threshold": 0.6, "fuse": false}')  # as it was once
-    assert Pooling.of_vectors(f"ark:{archive}") == Pooling(0.6)
+    assert Pooling.of_vectors(f"ark:{archive}") == Pooling(0.6, fuse=False)
     write_record(archive, {"pooling": {"threshold": 0.7, "fuse": True}})
     assert Pooling.of_vectors(f"ark:{archive}") == Pooling.of_vectors(f"scp:{script}") == Pooling(0.7, fuse=True)
     (tmp_path / "lseg.ark.json").write_text('{"archive": "lseg.ark", "pooling": [0.7]}')

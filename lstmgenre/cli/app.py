@@ -19,6 +19,7 @@ import typer
 from lstmgenre import console
 from lstmgenre.cli import options
 from lstmgenre.cli.parsing import App
+from lstmgenre.errors import LstmGenreError
 from lstmgenre.text import OneLine, visible
 
 if TYPE_CHECKING:
@@ -73,21 +74,16 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the command's own table of a TOML file the defaults of its options."""
     if path is None:
         return None
-    import tomllib
+    from lstmgenre.documents import read_options
 
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{path}: not TOML: {error}") from error
+        tables = read_options(path)
+    except LstmGenreError as error:
+        raise typer.BadParameter(str(error)) from error
     commands = getattr(context.find_root().command, "commands", {})
     if strangers := sorted(tables.keys() - commands.keys()):
         raise typer.BadParameter(f"{path}: {strangers[0]} is no command: options stand under [{context.info_name}]")
-    section = tables.get(str(context.info_name), {})
-    if not isinstance(section, dict):
-        raise typer.BadParameter(f"{path}: {context.info_name} is no table: write [{context.info_name}]")
-    table = {key.replace("-", "_"): value for key, value in section.items()}
+    table = {key.replace("-", "_"): value for key, value in tables.get(str(context.info_name), {}).items()}
     unknown = set(table) - {parameter.name for parameter in context.command.params}
     if unknown:
         raise typer.BadParameter(f"{path}: [{context.info_name}] has no option {sorted(unknown)[0]!r}")
@@ -150,7 +146,7 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
     log = own_directory(directory / "log")
     name = name or str(context.info_name)
     command = context.command_path.removeprefix(context.find_root().command_path).strip()
-    run = Run.begin(directory, command, sys.argv[1:], context.params)
+    run = Run.begin(command, sys.argv[1:], context.params)
     started = time.monotonic()
     path = log / f"{name}.json"
     if not path.exists():  # a run that is refused must not pass for the one that made what is here
@@ -180,12 +176,12 @@ def archive_record(context: typer.Context, wspecifier: str, **how: Any) -> Itera
     from lstmgenre.tables.specifiers import parse_wspecifier
 
     archive = parse_wspecifier(wspecifier).archive
-    run = Run.begin(Path(archive).parent, str(context.info_name), sys.argv[1:], context.params)
+    run = Run.begin(str(context.info_name), sys.argv[1:], context.params)
     started = time.monotonic()
     yield
     if not is_stream(archive):  # a pipe or a device has no place for it
         run.seconds = round(time.monotonic() - started, 1)
-        write_record(archive, {**run.fields(), **how})
+        write_record(archive, run.fields() | how)
 
 
 def file_record(context: typer.Context, file: Path, name: str) -> AbstractContextManager[None]:

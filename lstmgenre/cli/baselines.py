@@ -27,7 +27,7 @@ def score_baselines(
 
     Example: lstmgenre score-baselines data/train data/test exp
     """
-    from lstmgenre import baselines
+    from lstmgenre import baselines, score_json
     from lstmgenre.datadir import DataDir
     from lstmgenre.expdir import ExpDir
 
@@ -35,6 +35,6 @@ def score_baselines(
     (split,) = distinct_names([test_dir])
     with run_record(context, exp_root, f"score-baselines-{split}"):
         for name, report in baselines.score(DataDir.read(train_dir, need), DataDir.read(test_dir, need), nj):
-            report.write(ExpDir(exp_root / name).score(split))
+            score_json.write(ExpDir(exp_root / name).score(split), report)
             accuracy = report.tracks[name].accuracy
             logger.info("%s: %d of %d tracks", name, accuracy.correct, accuracy.total)

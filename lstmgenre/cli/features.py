@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,6 +53,8 @@ def extract_scat(
     Only what was added or changed is computed, whatever else was renamed or removed.
     Example: lstmgenre extract-scat data/train --nj 4
     """
+    import msgspec
+
     from lstmgenre.scattering.features import ScatteringFeatures, format_paths
 
     changes: dict[str, Any] = {
@@ -64,7 +65,9 @@ def extract_scat(
         "log": log,
     }
     features = _feature_config(bank, octaves, quality)
-    features = dataclasses.replace(features, **{name: value for name, value in changes.items() if value is not None})
+    features = msgspec.structs.replace(
+        features, **{name: value for name, value in changes.items() if value is not None}
+    )
     if describe:
         console.emit(format_paths(ScatteringFeatures(features).paths).splitlines())
         return
@@ -93,4 +96,4 @@ def _feature_config(bank: str, octaves: int, quality: int) -> FeatureConfig:
         return PAPER
     if bank == "kymatio":
         return FeatureConfig(banks=(BankConfig("kymatio", (quality, 1), octaves),))
-    return scat_json.read_file(Path(bank))[0]
+    return scat_json.read_file(Path(bank)).config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +50,7 @@ def pool_segments(
 
     options = {"threshold": threshold, "fuse": fuse}
     made_with = files_of(fuse) if fuse else ()
-    with archive_record(context, segments, pooling=asdict(Pooling(threshold, fuse is not None))):
+    with archive_record(context, segments, pooling=Pooling(threshold, fuse is not None)):
         count = map_table(
             pool_table, options, posteriors, segments, "vector", nj, engine(backend, scheduler), made_with
         )

@@ -8,46 +8,57 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
+from msgspec import Meta
+
+from lstmgenre.documents import Option, read_json, write_json
 from lstmgenre.errors import LstmGenreError
-from lstmgenre.files import read_json, write_json
 from lstmgenre.tables.records import is_record
 
 _LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile", "av")
 
 
-@dataclass
-class Run:
+class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A command that wrote into a directory; `seconds` is None if it has not ended."""
 
-    directory: Path
-    name: str  # train-lstm, prep-data demo
-    command: str  # with all its arguments
-    options: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    started: str = ""
-    seconds: float | None = None
+    name: str = ""
+    """train-lstm, prep-data demo; where it is not told, that of the record."""
+    command: str
+    """With all its arguments."""
+    options: dict[str, Option]
+    versions: dict[str, str]
+    started: str
+    seconds: Annotated[float, Meta(ge=0)] | None = None
+
+    def __post_init__(self) -> None:
+        for option, kind in (("data_dir", str), ("seed", int)):
+            value = self.options.get(option)
+            if value is not None and type(value) is not kind:
+                raise ValueError(f"options.{option}: {value!r} should be {kind.__name__} or null")
 
     @classmethod
-    def begin(cls, directory: Path, name: str, arguments: Sequence[str], options: Mapping[str, Any]) -> Run:
+    def begin(cls, name: str, arguments: Sequence[str], options: Mapping[str, Any]) -> Run:
         """A run that starts now; `arguments` are those of lstmgenre, `options` have what was not given, too."""
-        plain = {option: _plain(value) for option, value in options.items()}
-        started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        return cls(directory, name, shlex.join(["lstmgenre", *arguments]), plain, _versions(), started)
+        return cls(
+            name=name,
+            command=shlex.join(["lstmgenre", *arguments]),
+            options={option: _plain(value) for option, value in options.items()},
+            versions=_versions(),
+            started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        )
 
     @property
     def data_dir(self) -> Path | None:
         data_dir = self.options.get("data_dir")
-        return Path(data_dir) if data_dir else None
+        return Path(data_dir) if isinstance(data_dir, str) and data_dir else None
 
     @property
     def seed(self) -> int | None:
-        return self.options.get("seed")
+        return self.options.get("seed")  # type: ignore[return-value]
 
     def is_same_as(self, path: Path) -> bool:
         """Whether the record there is of these options, run to the end: then this run found its work done."""
@@ -58,38 +69,41 @@ class Run:
         return before.options == self.options and before.seconds is not None and before.seconds >= (self.seconds or 0)
 
     def write(self, path: Path) -> None:
-        write_json(path, self.fields())
+        write_json(path, self)
 
     def fields(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "directory"}
+        return msgspec.to_builtins(self)
+
+
+class _ArchiveRun(Run, kw_only=True, forbid_unknown_fields=False):
+    """One that is recorded beside an archive (tables/records.py), with what else is told there."""
+
+    archive: str
 
 
 def read_run(path: Path) -> Run:
     """The record log/NAME.json or NAME.ark.json. Raises DataError where there is none, FormatError where it is
     damaged."""
-    return read_json(path, partial(_of, path), "delete it, or run the command again")
+    run: Run = read_json(path, _ArchiveRun if _is_of_archive(path) else Run, "delete it, or run the command again")
+    run.name = run.name or path.stem
+    return run
 
 
-def read_runs(directories: Iterable[Path]) -> list[Run]:
-    """What was run in these directories and those up to four levels below them, in the order of time."""
+def read_runs(directories: Iterable[Path]) -> list[tuple[Path, Run]]:
+    """What was run in these directories and those up to four levels below them, each with its directory, in the order
+    of time.
+    """
     records: set[Path] = set()
     for directory in directories:
         for depth in range(5):
             records.update(directory.glob("*/" * depth + "log/*.json"))
             records.update(filter(is_record, directory.glob("*/" * depth + "*.ark.json")))
-    return sorted(map(read_run, records), key=lambda run: (run.started, run.directory, run.name))
+    runs = [(path.parent if _is_of_archive(path) else path.parent.parent, read_run(path)) for path in records]
+    return sorted(runs, key=lambda item: (item[1].started, item[0], item[1].name))
 
 
-def _of(path: Path, record: Mapping[str, Any]) -> Run:
-    return Run(
-        directory=path.parent if path.name.endswith(".ark.json") else path.parent.parent,
-        name=record.get("name", path.stem),
-        command=record["command"],
-        options=dict(record["options"]),
-        versions=dict(record["versions"]),
-        started=record["started"],
-        seconds=record.get("seconds"),
-    )
+def _is_of_archive(path: Path) -> bool:
+    return path.name.endswith(".ark.json")
 
 
 def _versions() -> dict[str, str]:

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from lstmgenre import score_json
 from lstmgenre.datadir import DataDir
 from lstmgenre.expdir import ExpDir
-from lstmgenre.files import write_json
 from lstmgenre.learning.settings import Means
 from lstmgenre.nnet1.forward import forward
 from lstmgenre.parallel.table import map_table
@@ -51,7 +51,7 @@ def choose(evidence: Evidence, exp: Path, system: str | None, means: Means) -> S
     for name, score in chosen.scores.tracks.items():
         if name != VOTE:
             scores.add_tracks(name, score.predictions, evidence.utt2genre)
-    write_json(ExpDir(exp).score(FOLDS), scores.as_dict())
+    score_json.write(ExpDir(exp).score(FOLDS), scores)
     _score_majority(evidence.utt2genre, evidence.utt2genre, evidence.genres, exp, FOLDS)
     right = ", ".join(f"{name} {chosen.scores.tracks[name].accuracy.correct}" for name in chosen.best)
     logger.info("systems: right of %d tracks: %s; %s is taken", chosen.worth.accuracy.total, right, chosen.chosen.name)
@@ -72,7 +72,7 @@ def score_test(test: DataDir, train: DataDir, exp: Path) -> Report:
             model = SegmentSvm.load(exp / name)
             scores.add_tracks(name, model.predict(evidence.vectors(variant, posteriors)), test.utt2genre)
     scores.add_artists(test.utt2spk, train.utt2spk)
-    write_json(ExpDir(exp).score(TEST), scores.as_dict())
+    score_json.write(ExpDir(exp).score(TEST), scores)
     _score_majority(train.utt2genre, test.utt2genre, train.genres, exp, TEST)
     logger.info("test: scored on %d tracks", len(scores.truth))
     return scores
@@ -89,7 +89,7 @@ def _score_majority(
 ) -> None:
     scores = Report(genres)
     scores.add_tracks(_MAJORITY, dict.fromkeys(test, Counter(train.values()).most_common(1)[0][0]), test)
-    write_json(ExpDir(exp.parent / _MAJORITY).score(split), scores.as_dict())
+    score_json.write(ExpDir(exp.parent / _MAJORITY).score(split), scores)
 
 
 def report(exp: Path, split: str) -> Path:

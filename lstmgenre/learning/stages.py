@@ -12,10 +12,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from lstmgenre import bundle
 from lstmgenre.datadir import DataDir
+from lstmgenre.documents import read_json, write_json
 from lstmgenre.errors import DataError
-from lstmgenre.files import exclusive, read_json, state_of, write_json
+from lstmgenre.files import exclusive, state_of
 from lstmgenre.learning.data import Corpus, prepare
 from lstmgenre.learning.evaluation import FOLDS, TEST, choose, evidence_of, forget_test, report, score_test
 from lstmgenre.learning.networks import train_networks
@@ -27,6 +30,12 @@ from lstmgenre.tables import file_of
 logger = logging.getLogger(__name__)
 
 _MADE_FROM = "made_from.json"
+
+
+class _Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What made_from.json says: a fingerprint of tracks, features and settings."""
+
+    made_from: str
 
 
 @dataclass(frozen=True)
@@ -95,10 +104,10 @@ def _discard_what_is_of_others(exp: Path, train: DataDir, settings: Settings) ->
     mark = exp / _MADE_FROM
     if exp.exists() and not mark.exists():
         raise DataError(f"{exp}: is there, and lstmgenre learn has not made it: give another --work")
-    if mark.exists() and read_json(mark, lambda fields: fields["made_from"], "remove it") != made_from:
+    if mark.exists() and read_json(mark, _Mark, "remove it").made_from != made_from:
         logger.info("networks: other tracks or settings than those of the last run: all are trained anew")
         old = exp.with_name(f".{exp.name}.old")  # a kill leaves this, and nothing half removed
         shutil.rmtree(old, ignore_errors=True)
         exp.rename(old)
         shutil.rmtree(old)
-    write_json(mark, {"made_from": made_from})
+    write_json(mark, _Mark(made_from))

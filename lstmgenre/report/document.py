@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from lstmgenre.expdir import History, Run
 from lstmgenre.report.experiments import FSEG, Experiment
@@ -37,7 +38,7 @@ class Findings:
     """The same systems on other splits, by the name of the split."""
     thresholds: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
     """Figure 3 by the label of the network and the name of the system."""
-    runs: Sequence[Run] = ()
+    runs: Sequence[tuple[Path, Run]] = ()
     plots: Sequence[Plot] = ()
     """None without matplotlib."""
 
@@ -203,11 +204,11 @@ def _plots(findings: Findings, prefix: str) -> list[Block]:
     return [plot for plot in findings.plots if plot.name.startswith(prefix)]
 
 
-def _made(runs: Sequence[Run]) -> list[Block]:
+def _made(runs: Sequence[tuple[Path, Run]]) -> list[Block]:
     if not runs:
         return []
     versions: dict[str, set[str]] = {}
-    for run in runs:
+    for _, run in runs:
         for name, version in run.versions.items():
             versions.setdefault(name, set()).add(version)
     rows = [[name, ", ".join(sorted(several))] for name, several in versions.items()]
@@ -217,25 +218,25 @@ def _made(runs: Sequence[Run]) -> list[Block]:
         "ended when this was written, as the one that wrote this, shows no time.",
         ReportTable("versions", "Versions", ["name", "version"], rows, records),
         _runs_table(runs),
-        Code([run.command for run in runs]),
+        Code([run.command for _, run in runs]),
     ]
 
 
-def _runs_table(runs: Sequence[Run]) -> ReportTable:
+def _runs_table(runs: Sequence[tuple[Path, Run]]) -> ReportTable:
     rows = [
-        [str(run.directory), run.name, "–" if run.seed is None else str(run.seed), run.started, _duration(run.seconds)]
-        for run in runs
+        [str(where), run.name, "–" if run.seed is None else str(run.seed), run.started, _duration(run.seconds)]
+        for where, run in runs
     ]
     records = [
         {
-            "directory": str(run.directory),
+            "directory": str(where),
             "command": run.name,
             "line": run.command,
             "seed": run.seed,
             "started": run.started,
             "seconds": run.seconds,
         }
-        for run in runs
+        for where, run in runs
     ]
     return ReportTable("runs", "Commands", ["directory", "command", "seed", "started", "took"], rows, records)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lstmgenre import score_json
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.expdir import Epoch, ExpDir, History, scores_below
 from lstmgenre.expdir.layout import SCORE
@@ -81,7 +82,7 @@ def read_experiments(root: Path, split: str = "test") -> list[Experiment]:
         raise DataError(f"{root}: no */{split}/{SCORE} below it: run the recipe to its scoring stage first")
     experiments = []
     for path in paths:
-        directory, score = path.parent.parent, Report.read(path)
+        directory, score = path.parent.parent, score_json.read(path)
         if not score.truth:
             raise FormatError(f"{path}: no track was scored: score again")
         nnet = ExpDir(directory).nnet

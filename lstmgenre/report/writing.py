@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lstmgenre.datadir import DataDir
+from lstmgenre.documents import write_json
 from lstmgenre.errors import DataError
 from lstmgenre.expdir import read_runs, scores_below
-from lstmgenre.files import atomic_output, write_json
+from lstmgenre.files import atomic_output
 from lstmgenre.report import render
 from lstmgenre.report.document import Findings, sections
 from lstmgenre.report.experiments import Experiment, read_experiments
@@ -91,7 +92,7 @@ def _data(
 ) -> tuple[DataDir, DataDir] | None:
     """The data that was trained on and tested on: what was asked for, or what the records say if it is still there."""
     own = {e.directory for e in experiments}
-    told = (run.data_dir for run in read_runs(own) if run.directory in own and run.name.startswith("train-"))
+    told = (run.data_dir for where, run in read_runs(own) if where in own and run.name.startswith("train-"))
     train = train or next((path for path in told if path and path.is_dir()), None)
     if train and not test and (train.parent / split).is_dir():
         test = train.parent / split

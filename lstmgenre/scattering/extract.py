@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 import lstmgenre.audio.resampling  # noqa: F401 (torch, before a worker limits its threads)
 from lstmgenre import audio, files, tables
@@ -206,7 +207,7 @@ def _write_maps(data: DataDir, done: Sequence[Source], places: Places, config: F
     """Write what says where the features are, unless it is there already."""
     archives = data.path / "data"
     before = scat_json.read(archives)
-    if not before or before[0] != config:
+    if not before or before.config != config:
         # What is there is of another configuration, until all of it is written.
         (data.path / "feats.scp").unlink(missing_ok=True)
         with files.atomic_output(archives / PATHS_NAME) as stream:
@@ -249,7 +250,9 @@ def _compacted(
                 target.write(f"{source.utterance} ".encode())
                 offset = target.tell()
                 target.write(content)
-                entries.append(replace(entry, utterance=source.utterance, offset=offset, end=target.tell()))
+                entries.append(
+                    msgspec.structs.replace(entry, utterance=source.utterance, offset=offset, end=target.tell())
+                )
         begin(shard, [source.key for source in shard.sources], entries)
         os.replace(shard.part, shard.archive)
         copied.update({entry.key: (shard.archive, entry) for entry in entries})
@@ -297,7 +300,7 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
             # The archive first: a journal line stands for bytes that are there, after a power cut, too.
             archive.flush()
             os.fsync(archive.fileno())
-            journal.write(json.dumps(vars(entry)) + "\n")
+            journal.write(entry.line())
             journal.flush()
             logger.info("%s: %d frames", entry.utterance, entry.frames)
         is_empty = not archive.tell()

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
-from lstmgenre.errors import DataError, FormatError
+from lstmgenre.errors import DataError
 from lstmgenre.scattering.filters import Bank, FloatArray, kymatio_bank, scatnet_bank
 from lstmgenre.scattering.transform import Scattering, Signal
 
 SILENCE = 2.0**-20  # ScatNet: what is added before a division or a logarithm, times the bank's gain
 
 
-@dataclass(frozen=True)
-class BankConfig:
+# What a bank may be, so that it takes seconds to build and megabytes to run; the paper's and kymatio's are far inside.
+MAX_QUALITY = 64
+MAX_OCTAVES = 16
+MAX_WINDOW = 2**17
+MAX_SAMPLE_RATE = 384_000
+_MAX_BANKS = 8
+_MAX_LONGEST = 2**19  # wavelets per octave times the samples of the octaves
+_MAX_ROWS = 8192
+_MAX_ROWS_PER_SAMPLE = 2  # of the window: a song's features hold at most four times as many numbers as the song
+
+
+class BankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One wavelet bank: `quality` is the number of wavelets per octave in the first and the second layer.
 
-    `kind` is "scatnet" or "kymatio"; kymatio's bank needs its J as `octaves`.
+    `kind` is "scatnet" or "kymatio"; kymatio's bank needs its J as `octaves`. Raises DataError for numbers that make no
+    bank, or one that nobody could compute.
     """
 
     kind: str
@@ -28,12 +39,20 @@ class BankConfig:
     octaves: int | None = None
 
     def __post_init__(self) -> None:
-        if len(self.quality) != 2 or any(type(q) is not int or q < 1 for q in self.quality):
-            raise DataError(f"scattering: quality {self.quality} must be two whole numbers from 1")
         if self.kind not in ("scatnet", "kymatio"):
-            raise DataError(f"scattering: no bank {self.kind!r}: use scatnet or kymatio")
+            raise DataError(f"scattering: no kind of bank is called {self.kind!r}: use scatnet or kymatio")
+        if len(self.quality) != 2 or not all(1 <= q <= MAX_QUALITY for q in self.quality):
+            raise DataError(f"scattering: quality {self.quality} should be two numbers from 1 to {MAX_QUALITY}")
         if (self.kind == "kymatio") != (self.octaves is not None):
             raise DataError(f"scattering: octaves={self.octaves} for {self.kind}: kymatio needs it, scatnet has none")
+        if self.octaves is not None:
+            if not 1 <= self.octaves <= MAX_OCTAVES:
+                raise DataError(f"scattering: octaves {self.octaves} should be from 1 to {MAX_OCTAVES}")
+            if max(self.quality) << self.octaves > _MAX_LONGEST:
+                raise DataError(
+                    f"scattering: quality {max(self.quality)} over {self.octaves} octaves makes wavelets that are too "
+                    "long: lower one of them"
+                )
 
     def build(self, window: int) -> Bank:
         if self.octaves is None:
@@ -41,46 +60,40 @@ class BankConfig:
         return kymatio_bank(self.quality, self.octaves, window)
 
 
-@dataclass(frozen=True)
-class FeatureConfig:
+class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All that decides the numbers of a feature archive; frames are `window` / 2 samples apart.
 
     `renorm` divides order 2 by its parent in order 1, `log` takes the logarithm of all rows; `quantise` asks whoever
-    loads the audio to round it to 16 bits first, as the paper's WAV files are (section 3.1). The default is the
-    paper's: 8192 samples at 22 050 Hz (371.5 ms). Of its bank the paper says only that it has 525 rows; of all
-    ScatNet's banks and pairs of banks, just 8 and 1 wavelets per octave together have as many (433 + 92).
+    loads the audio to round it to 16 bits first, as the paper's WAV files are (section 3.1). The defaults are the
+    paper's: 8192 samples at 22 050 Hz (371.5 ms). Raises DataError for numbers that make no features, or ones that
+    nobody could compute.
     """
 
     sample_rate: int = 22050
     window: int = 8192
-    banks: tuple[BankConfig, ...] = (BankConfig("scatnet", (8, 1)), BankConfig("scatnet", (1, 1)))
+    banks: tuple[BankConfig, ...]
     renorm: bool = True
     log: bool = True
     quantise: bool = False
 
     def __post_init__(self) -> None:
-        if type(self.window) is not int or self.window < 4 or self.window & (self.window - 1):
-            raise DataError(f"scattering: the window must be a power of two, not {self.window} samples")
-        if type(self.sample_rate) is not int or self.sample_rate < 1:
-            raise DataError(f"scattering: the sample rate must be a whole number of Hz, not {self.sample_rate}")
-        if not self.banks:
-            raise DataError("scattering: no bank: give at least one")
+        if not 4 <= self.window <= MAX_WINDOW or self.window & (self.window - 1):
+            raise DataError(
+                f"scattering: the window should be a power of two from 4 to {MAX_WINDOW}, not {self.window} samples"
+            )
+        if not 1 <= self.sample_rate <= MAX_SAMPLE_RATE:
+            raise DataError(f"scattering: sample_rate should be from 1 to {MAX_SAMPLE_RATE} Hz, not {self.sample_rate}")
+        if not 1 <= len(self.banks) <= _MAX_BANKS:
+            raise DataError(f"scattering: {len(self.banks)} banks: give from 1 to {_MAX_BANKS}")
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> FeatureConfig:
-        """The config that :meth:`to_json` wrote. Raises FormatError if `text` is nothing of the kind."""
-        try:
-            fields = json.loads(text)
-            banks = tuple(BankConfig(**{**bank, "quality": tuple(bank["quality"])}) for bank in fields.pop("banks"))
-            return cls(banks=banks, **fields)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise FormatError(f"not a feature config: {error}: extract the features again") from error
+        """One line, of which the fingerprints of extractions are made: no release may write it otherwise."""
+        return json.dumps(msgspec.to_builtins(self))
 
 
-PAPER = FeatureConfig()
+PAPER = FeatureConfig(banks=(BankConfig("scatnet", (8, 1)), BankConfig("scatnet", (1, 1))))
+"""Of its bank the paper says only that it has 525 rows; of all ScatNet's banks and pairs of banks, just 8 and 1
+wavelets per octave together have as many (433 + 92)."""
 
 
 class FeatureRow(NamedTuple):
@@ -105,6 +118,13 @@ class ScatteringFeatures:
     def __init__(self, config: FeatureConfig = PAPER) -> None:
         self.config = config
         banks = [bank.build(config.window) for bank in config.banks]
+        rows = sum(len(bank.paths) for bank in banks)
+        most = min(_MAX_ROWS, _MAX_ROWS_PER_SAMPLE * config.window)
+        if rows > most:
+            raise DataError(
+                f"scattering: {rows} features a frame, {most} at most from a window of {config.window} samples: lower "
+                "the quality or the octaves, or take a longer window"
+            )
         self.transform = Scattering(banks, config.window // 2)
         self.paths = _paths(banks, config.sample_rate)
         self.dim = len(self.paths)

@@ -14,11 +14,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from lstmgenre import files
+from lstmgenre.documents import LARGEST, Count, Word, decode_json
+from lstmgenre.errors import DataError, LstmGenreError
 from lstmgenre.scattering.features import FeatureConfig
 
 _ARCHIVE = "scat.{}.ark"
@@ -41,19 +47,28 @@ class Source:
     key: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A finished utterance in an archive, as its journal has it: offsets in bytes, duration in seconds; of its
     recording, state and content."""
 
-    utterance: str
+    utterance: Word
     key: str
-    offset: int
-    end: int
-    frames: int
-    duration: float
-    state: list[Any]
+    offset: Count
+    end: Count
+    frames: Count
+    duration: Annotated[float, Meta(ge=0)]
+    state: list[str | int]
     content: str
+
+    def line(self) -> str:
+        return json.dumps(msgspec.to_builtins(self)) + "\n"
+
+
+class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first line of a journal: the keys of what the archive is to hold, and a digest of them."""
+
+    plan: str
+    keys: list[str]
 
 
 @dataclass(frozen=True)
@@ -94,10 +109,10 @@ class Journal:
         made = archive if archive.exists() else archive.with_suffix(".ark.part")
         size = made.stat().st_size if made.exists() else 0
         try:
-            head, *lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a kill cuts the end off the last line
-            plan = [str(key) for key in json.loads(head)["keys"]]
-            entries = [entry for line in lines if (entry := Entry(**json.loads(line))).end <= size]
-        except (OSError, ValueError, TypeError, LookupError):
+            head, *lines = _lines(path)
+            plan = decode_json(head, _Head).keys
+            entries = [entry for line in lines if (entry := decode_json(line, Entry)).end <= size]
+        except LstmGenreError:
             return cls(archive, [], [])
         return cls(archive, plan, entries)
 
@@ -122,23 +137,32 @@ def archive_of(archives: Path, number: int) -> Path:
 
 def begin(shard: Shard, keys: Iterable[str], entries: Iterable[Entry] = ()) -> None:
     """Write the journal of a shard that is to hold these keys, and of which these utterances are finished."""
+    head = msgspec.to_builtins(_Head(shard.plan, list(keys)))
     with files.atomic_output(shard.journal) as stream:
-        for line in ({"plan": shard.plan, "keys": list(keys)}, *map(vars, entries)):
-            stream.write(json.dumps(line) + "\n")
+        stream.write(json.dumps(head) + "\n")
+        stream.writelines(entry.line() for entry in entries)
 
 
 def is_begun(shard: Shard) -> bool:
     """Whether the journal there is the one that the shard's command has begun, or found."""
     try:
-        with open(shard.journal, encoding="utf-8") as stream:
-            return json.loads(stream.readline())["plan"] == shard.plan
-    except (FileNotFoundError, ValueError, TypeError, LookupError):
+        return decode_json(_lines(shard.journal)[0], _Head).plan == shard.plan
+    except LstmGenreError:
         return False
+
+
+def _lines(journal: Path) -> list[bytes]:
+    """One at least, the first; what follows the last end of a line was cut off by a kill. Raises DataError."""
+    return files.read_file(journal, LARGEST).split(b"\n")[:-1] or [b""]
 
 
 def count_done(archives: Path) -> int:
     """How many utterances have their features, from the journals beside the archives."""
-    return sum(max(0, journal.read_bytes().count(b"\n") - 1) for journal in archives.glob("scat.*.journal"))
+    done = 0
+    for journal in archives.glob("scat.*.journal"):
+        with suppress(DataError):
+            done += len(_lines(journal)) - 1
+    return done
 
 
 def digest(*parts: Any) -> str:

@@ -7,20 +7,32 @@ is not overwritten.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from lstmgenre.errors import DataError
-from lstmgenre.files import write_json
+import msgspec
+from msgspec import Meta
+
+from lstmgenre.documents import decode_json, read_json, write_json
+from lstmgenre.errors import DataError, LstmGenreError
+from lstmgenre.files import read_file
 
 logger = logging.getLogger(__name__)
 
-_LARGEST = 1 << 20  # bytes; a command line is no longer
+LARGEST = 1 << 20  # bytes; a command line is no longer
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """What is in every record: the name of the archive."""
+
+    archive: Annotated[str, Meta(pattern=r"^[^/\x00]+$")]
+
+
+R = TypeVar("R", bound=Record)
 
 
 def record_of(archive: str | os.PathLike[str]) -> Path:
@@ -41,20 +53,24 @@ def write_record(archive: str | os.PathLike[str], fields: Mapping[str, Any]) -> 
         logger.warning("it is not recorded how %s was made: %s", archive, error)
 
 
-def read_record(archive: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The record of an archive; None where there is none, or it is that of another archive."""
+def read_record(archive: str | os.PathLike[str], schema: type[R], remedy: str) -> R | None:
+    """The record of an archive; None where there is none, or it is that of another archive. Raises as read_json."""
     path = record_of(archive)
-    record = _read(path)
-    if record is None:
+    if not is_record(path):
         return None
+    record = read_json(path, schema, remedy, LARGEST)
     name = os.path.basename(os.path.realpath(archive))
     # Of two archives seg and seg.ark, who was written last has the record. Where one was renamed, it is still its own.
-    return None if record["archive"] != name and (path.parent / record["archive"]).exists() else record
+    return None if record.archive != name and (path.parent / record.archive).exists() else record
 
 
 def is_record(path: Path) -> bool:
     """Whether that file is the record of an archive."""
-    return _read(path) is not None
+    try:
+        decode_json(read_file(path, LARGEST), Record)
+    except LstmGenreError:
+        return False
+    return True
 
 
 def remove_record(archive: str | os.PathLike[str]) -> None:
@@ -63,14 +79,3 @@ def remove_record(archive: str | os.PathLike[str]) -> None:
     if is_record(path):
         with suppress(OSError):
             path.unlink()
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A record, or None for what is none."""
-    try:
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            return None
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) and isinstance(record.get("archive"), str) else None
