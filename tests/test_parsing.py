@@ -120,7 +120,7 @@ def test_lstmgenre_alone_says_what_to_do_first(run):
     assert done.exit_code == 2
     commands = [line.split()[1] for line in done.output.splitlines() if line.startswith("  lstmgenre ")]
     assert set(commands) <= set(ROOT.commands)
-    assert {"recipe", "prep-data", "predict"} <= set(commands)
+    assert {"learn", "predict", "recipe"} <= set(commands)
     assert "lstmgenre --help" in done.output
 
 

@@ -28,19 +28,17 @@ if TYPE_CHECKING:
 app = App(name="lstmgenre", pretty_exceptions_enable=False)
 
 FIRST_STEPS = """\
+Your own music, in a folder for each genre:
+  lstmgenre learn ~/music model
+  lstmgenre predict model song.mp3
+
 The paper's experiment, on a small synthesised corpus in minutes:
   lstmgenre recipe ismir2004 ismir2004
   ismir2004/run.sh
 
-Your own music, in a folder per genre:
-  lstmgenre prep-data folders ~/music data
-  lstmgenre extract-scat data/train
-
-The genre of a song, with the bundle that the recipe leaves:
-  lstmgenre predict ismir2004/exp/bundle song.mp3
-
 All commands, in the order of the pipeline: lstmgenre --help
-One of them, with an example:               lstmgenre COMMAND --help\
+One of them, with an example:               lstmgenre COMMAND --help
+Pages to read:                              lstmgenre docs\
 """
 
 

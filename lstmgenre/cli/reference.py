@@ -60,7 +60,9 @@ def describe(name: str, command: Any) -> str:
     usage, rows = [f"lstmgenre {name}"], []
     for param in command.params:
         if param.param_type_name == "argument":
-            shown = (param.metavar or param.name.upper()) + ("..." if param.nargs == -1 else "")
+            shown = param.metavar or param.name.upper()
+            if param.nargs == -1 and " " not in shown:  # else the metavar says which there may be
+                shown += "..."
             usage.append(shown if param.required else f"[{shown.strip('[]')}]")
             if param.help:
                 rows.append((f"`{shown.strip('[]')}`", param.help, ""))
