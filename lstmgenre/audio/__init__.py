@@ -50,7 +50,7 @@ class Samples:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (it lives as long as this does)
         for block in blocks:
             with files.in_temporary_directory():
-                self._file.write(block.tobytes())
+                self._file.write(np.ascontiguousarray(block).view(np.uint8).data)
         with files.in_temporary_directory():
             self._file.flush()
         self._length = self._file.tell() // 4

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from lstmgenre.audio.headers import Part, announced, parts_of
-from lstmgenre.audio.mixing import BLOCK, mono_blocks, samples_of
+from lstmgenre.audio.mixing import BLOCK, channels_of, mono_blocks
 from lstmgenre.audio.tagging import clean_tags
 from lstmgenre.errors import DataError
 
@@ -189,7 +189,7 @@ def open_part(part: Part) -> InputContainer:
     import av
 
     # A playlist names other files, and addresses. FFmpeg reads what it is given here, and may open nothing else.
-    return av.open(part, "r", options={"protocol_whitelist": "none"}, metadata_errors="replace")
+    return av.open(part, "r", options={"protocol_whitelist": "none"}, metadata_errors="replace", buffer_size=2**18)
 
 
 def _silence(like: av.AudioFrame, samples: int) -> av.AudioFrame:
@@ -197,7 +197,7 @@ def _silence(like: av.AudioFrame, samples: int) -> av.AudioFrame:
 
     channels = like.layout.nb_channels
     shape = (channels, samples) if like.format.is_planar else (1, channels * samples)
-    zeros = np.zeros(shape, samples_of(like, channels).dtype)
+    zeros = np.zeros(shape, channels_of(like, channels)[0].dtype)
     frame = AudioFrame.from_ndarray(zeros, like.format.name, like.layout.name)
     frame.sample_rate = like.sample_rate
     return frame
