@@ -300,6 +300,24 @@ def test_what_prep_data_cannot_do_is_said(command, tmp_path, monkeypatch, line, 
     assert not list(tmp_path.glob("data/*/wav.scp"))
 
 
+@pytest.mark.parametrize(
+    ("share", "status"),
+    [("20%", 0), ("0.2", 0), (".2", 0), ("100%", 0), ("5%", 1), ("0%", 1), ("19.9%", 1)]
+    + [(share, 2) for share in ("101%", "5", "nan", "-1%", "%", "1_0%", "5 %", "five")],
+)
+def test_extraction_goes_on_without_as_many_as_is_said(command, tmp_path, monkeypatch, share, status):
+    monkeypatch.chdir(tmp_path)
+    for k in range(5):
+        write_music(tmp_path / f"{k}.wav")
+    (tmp_path / "3.wav").write_bytes(b"no music")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/wav.scp").write_text("".join(f"u{k} {k}.wav\n" for k in range(5)))
+    bank = "--bank kymatio --octaves 5 --quality 1 --window 256"
+    done = command(f"extract-scat data {bank} --max-failed '{share}'")
+    assert done.returncode == status
+    assert (tmp_path / "data/feats.scp").exists() == (status == 0)
+
+
 def test_score_writes_what_it_would_print(work, model, command):
     assert command(f"forward {model} scp:data/test/feats.scp ark:p.ark").returncode == 0
     line = "score data/test --post ark:p.ark --train-data data/train"

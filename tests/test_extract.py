@@ -149,6 +149,21 @@ def test_more_than_five_per_cent_of_bad_files_is_a_failure_that_can_be_mended(da
     assert sorted(features_of(data)) == data.utterances
 
 
+def test_as_many_may_fail_as_is_said_but_not_all(data, tmp_path):
+    for k in (1, 3):
+        (tmp_path / f"t{k}.wav").write_bytes(b"not audio")
+    with pytest.raises(DataError, match="2 of 6 utterances failed, more than 33%"):
+        extract.extract(data, SMALL, max_failed=0.33)
+    result = extract.extract(data, SMALL, max_failed=2 / 6)
+    assert (result.done, sorted(result.failed)) == (4, ["a0-t3", "a1-t1"])
+    assert len(features_of(data)) == 4
+    for path in tmp_path.glob("t*.wav"):
+        path.write_bytes(b"not audio")
+    with pytest.raises(DataError, match="6 of 6"):
+        extract.extract(DataDir.read(data.path), SMALL, max_failed=1)
+    assert len(features_of(data)) == 4
+
+
 def test_a_track_shorter_than_a_window_is_said(data, tmp_path):
     soundfile.write(tmp_path / "t3.wav", np.zeros(200), 8000)
     with pytest.raises(DataError):

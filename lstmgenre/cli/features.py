@@ -46,6 +46,9 @@ def extract_scat(
     compact: Annotated[
         bool, typer.Option("--compact", help="Copy the features that are in use into new archives, one a job.")
     ] = False,
+    max_failed: Annotated[
+        float, options.percentage("Go on without the utterances that cannot be read, if there are no more of them.")
+    ] = 0.05,
     describe: Annotated[bool, typer.Option("--describe", help="Print what each feature is, and end.")] = False,
 ) -> None:
     """Extract the scattering features of DATA_DIR: writes feats.scp, utt2num_frames and utt2dur.
@@ -81,7 +84,8 @@ def extract_scat(
     data = DataDir.read(data_dir, need=["wav.scp"])
     with run_record(context, data_dir):
         with console.progress(f"extract-scat {data_dir}", len(data.utterances), lambda: count_done(data.path / "data")):
-            result = extract(data, features, jobs=nj, compress=compress, compact=compact, engine=workers)
+            how: dict[str, Any] = {"jobs": nj, "compress": compress, "compact": compact, "max_failed": max_failed}
+            result = extract(data, features, engine=workers, **how)
         left_out = f", {len(result.failed)} left out (named above)" if result.failed else ""
         logger.info(
             "%s: features of %d utterances, %d computed now%s", data_dir, result.done, result.computed, left_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import typer
@@ -36,6 +37,19 @@ def whole(low: int, high: int, help: str, metavar: str | None = None) -> Any:
 def real(low: float, high: float, help: str | None = None, *names: str) -> Any:
     """A number from `low` to `high`; by an older Typer's ranges nan would pass."""
     return typer.Option(*names, min=low, max=high, callback=_finite, help=help)
+
+
+def percentage(help: str) -> Any:
+    """A share that is written as 5%, or as .05."""
+    return typer.Option(parser=_share, metavar="PERCENT%", help=help)
+
+
+def _share(value: str | float) -> float:
+    number = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)(%?)", str(value))
+    share = float(number[1]) / (100 if number[2] else 1) if number else -1.0
+    if not 0 <= share <= 1:
+        raise typer.BadParameter(f"{value} is no share: write 5%, from 0% to 100%")
+    return share
 
 
 def _finite(value: float) -> float:

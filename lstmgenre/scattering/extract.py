@@ -50,7 +50,7 @@ from lstmgenre.tables.encoding import encode
 
 logger = logging.getLogger(__name__)
 
-MIN_SUCCESS = 0.95  # a feature job that loses more than 5 % of its utterances fails, as Kaldi's do
+MAX_FAILED = 0.05  # a feature job that loses more than 5 % of its utterances fails, as Kaldi's do
 PATHS_NAME = "scat_paths.txt"
 _FILE = re.compile(r"scat\.(\d+)\.(ark|ark\.part|journal|lock)")
 
@@ -74,13 +74,15 @@ def extract(
     jobs: int = 1,
     compress: bool = False,
     compact: bool = False,
+    max_failed: float = MAX_FAILED,
     engine: Engine = loky.processes,
 ) -> Extraction:
     """See to it that every utterance of `data` has its features, and write feats.scp, utt2num_frames and utt2dur.
 
     `jobs` are run at a time, wherever `engine` has them run. Features are those of a recording's content (of a command,
     of what stands there), excerpt and configuration. An utterance that cannot be read is reported and left out. Raises
-    DataError if that befalls more than 5 % of them, and where another run is at it; what was there before stays then.
+    DataError if that befalls more than a share `max_failed` of them, or all, and where another run is at it; what was
+    there before stays then.
     """
     if not data.utterances:
         raise DataError(f"{data.path}: has no utterances: make it with lstmgenre prep-data")
@@ -94,10 +96,10 @@ def extract(
             logger.info("%s: %d of %d utterances have their features already", data.path, kept, len(sources))
         shards = _shards(archives, journals, sources, todo, config, compress, jobs)
         failed = _run(data, shards, sources, jobs, engine)
-        if len(failed) > (1 - MIN_SUCCESS) * len(sources):
+        if len(failed) > min(max_failed * len(sources), len(sources) - 1):
             raise DataError(
-                f"{data.path}: {len(failed)} of {len(sources)} utterances failed, more than {1 - MIN_SUCCESS:.0%}: "
-                f"mend or remove what is named above (log: {data.path}/log)"
+                f"{data.path}: {len(failed)} of {len(sources)} utterances failed, more than {100 * max_failed:.4g}%: "
+                f"mend or remove what is named above, or allow more by --max-failed (log: {data.path}/log)"
             )
         places = _places(read_journals(archives))
         done = [source for source in sources if source.utterance not in failed]
