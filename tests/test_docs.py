@@ -39,14 +39,20 @@ PAGES += sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "c
 
 
 def _spans(text):
-    """What stands in back quotes, and the lines of indented blocks."""
-    lines = text.splitlines()
-    prose = "\n".join(line for line in lines if not line.startswith("    "))
+    """What stands in back quotes, and the commands of indented and fenced blocks."""
+    fences, rest = text.split("\n```")[1::2], "\n".join(text.split("\n```")[::2])
+    blocks = [line for line in rest.splitlines() if line.startswith("    ")]
+    prose = "\n".join(line for line in rest.splitlines() if not line.startswith("    "))
     yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose))
-    yield from (line.strip() for line in lines if line.startswith("    "))
+    for line in blocks + [line for fence in fences for line in fence.splitlines()]:
+        for command in re.split(r" \| | \|$| && ", line):
+            yield command.strip().removeprefix("$ ").removeprefix(">").strip()
 
 
 SPANS = [(page.name, span) for page in PAGES for span in _spans(page.read_text())]
+SPANS += [
+    ("--help", span) for command in COMMANDS.values() for span in _spans("    " + command.help.split("Example: ")[1])
+]
 
 
 def spans(pattern):
