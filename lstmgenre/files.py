@@ -143,12 +143,15 @@ def atomic_directory(
     these and nothing else. It is replaced; after an error or a kill it is what is there. Where a file system cannot
     exchange two directories, a kill can leave it as .NAME.old, and the next call brings it back.
 
-    Raises DataError where something else has that name, which is `taken`, and where the directory cannot be written.
+    Raises DataError where something else has that name, which is `taken`, where it is the current directory, and where
+    it cannot be written.
     """
     target = Path(os.path.realpath(path))
     aside = target.with_name(f".{target.name}.old")
 
     def check() -> None:
+        if target == Path.cwd():  # whoever is in it would be left in a directory without a name
+            raise DataError(f"{path}: is the directory you are in: name another")
         if os.path.lexists(target) and not _is_empty(target) and not _is_one_of(target, kinds):
             raise DataError(f"{path}: {taken}")
 

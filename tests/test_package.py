@@ -69,8 +69,13 @@ def test_a_recipe_is_laid_out_as_it_is_in_a_clone(tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
 
-def test_a_recipe_overwrites_nothing(tmp_path):
+def test_a_recipe_overwrites_nothing(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for here in ".", tmp_path / "empty":
+        with pytest.raises(DataError, match="is the directory you are in"):
+            lay_out("ismir2004", Path(here))
+    monkeypatch.chdir(tmp_path)
     lay_out("ismir2004", tmp_path / "empty")
     (tmp_path / "empty" / "conf" / "paper.toml").write_text("# mine")
     (tmp_path / "file").touch()
