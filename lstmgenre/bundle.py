@@ -17,7 +17,8 @@ network. JSON, nnet1 and lines of text: nothing in it can run code.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -37,7 +38,7 @@ from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import ScatteringFeatures
 from lstmgenre.scoring import vote_shares
-from lstmgenre.segments import mean_vector, pool_all
+from lstmgenre.segments import add_up, pool
 from lstmgenre.selection import VOTE
 from lstmgenre.svm import SegmentSvm
 
@@ -152,31 +153,49 @@ class Bundle:
         if not isinstance(name, str):
             raise DataError(f"{type(path).__name__} is no name of a file: give the path of an audio file")
         config = self.features.config
-        samples = audio.load(rxfilename(Path(name)), sample_rate=config.sample_rate, quantise=config.quantise)
+        samples = audio.open_track(rxfilename(Path(name)), sample_rate=config.sample_rate, quantise=config.quantise)
         try:
-            features = self.features(samples)
+            frames, blocks = self.features.frames(samples), self.features.blocks(samples)
+            return self._decide(blocks, frames, len(samples) / config.sample_rate)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
+
+    def _decide(self, blocks: Iterable[np.ndarray], frames: int, duration: float) -> Prediction:
+        """From features (frames, dim) that come in blocks, as those of many hours have to, and the seconds they are
+        of."""
+        total: np.ndarray | None = None
+
+        def heard() -> Iterator[np.ndarray]:
+            nonlocal total
+            for block in blocks:
+                total = add_up(total, block)
+                yield block
+            yield np.repeat(block[-1:], self.delay, axis=0)
+
         posteriors, timeline = None, []
         if self.forward:
             # One pass serves both: what decides is as late as it was in training, the timeline is not.
-            ahead = np.repeat(features[-1:], self.delay, axis=0)
-            ((_, heard),) = self.forward([(name, np.concatenate([features, ahead]))])
-            posteriors = heard[: len(features)]
-            timeline = self._timeline(heard[self.delay :], len(samples) / config.sample_rate)
-        scores = self._scores(name, features, posteriors)
+            outputs = np.concatenate(list(self.forward.stream(heard())))
+            posteriors = outputs[:frames]
+            timeline = self._timeline(outputs[self.delay :], duration)
+        else:
+            deque(heard(), maxlen=0)
+        assert total is not None
+        scores = self._scores((total / frames).astype(np.float32), posteriors)
         return Prediction(max(scores, key=scores.__getitem__), scores, timeline)
 
-    def _scores(self, name: str, features: np.ndarray, posteriors: np.ndarray | None) -> dict[str, float]:
-        """Score of every genre from features (frames, dim) and, where there is a network, posteriors (frames, C)."""
+    def _scores(self, mean: np.ndarray, posteriors: np.ndarray | None) -> dict[str, float]:
+        """Score of every genre from the mean features (dim,) and, where there is a network, posteriors (frames, C)."""
         if not self.svm:
             assert posteriors is not None
             return dict(zip(self.genres, vote_shares(posteriors).tolist(), strict=True))
         pooling = self.svm.pooling
         if posteriors is None or not pooling or pooling.threshold is None:
-            return self.svm.scores({name: mean_vector(features)})[name]
-        fused = {name: features} if pooling.fuse else None
-        return self.svm.scores(dict(pool_all([(name, posteriors)], pooling.threshold, fused)))[name]
+            vector = mean
+        else:
+            vector = pool(posteriors, pooling.threshold)
+            vector = np.concatenate([mean, vector]) if pooling.fuse else vector
+        return self.svm.scores({"": vector})[""]
 
     def _timeline(self, posteriors: np.ndarray, duration: float) -> list[Span]:
         """Runs of frames (frames, classes) of one genre; frame m is centred on sample m * hop."""

@@ -103,6 +103,12 @@ def mean_vector(features: np.ndarray) -> np.ndarray:
     return features.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
+def add_up(total: np.ndarray | None, features: np.ndarray) -> np.ndarray:
+    """The sum (D,), float64, of frames that come in blocks (frames, D), row after row as that of `mean_vector`."""
+    rows = features.astype(np.float64)
+    return np.add.reduce(rows if total is None else np.concatenate([total[np.newaxis], rows]), axis=0)
+
+
 def pool_all(
     posteriors: Iterable[tuple[str, np.ndarray]],
     threshold: float = THRESHOLD,

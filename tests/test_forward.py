@@ -110,3 +110,13 @@ def test_a_training_directory_brings_its_feature_transform(nnet, tmp_path):
     ((_, from_file),) = Forward.load(tmp_path / "final.nnet", tmp_path / "final.feature_transform")(features)
     np.testing.assert_allclose(from_directory, alone(nnet, 2 * features[0][1]), atol=1e-6)
     np.testing.assert_array_equal(from_directory, from_file)
+
+
+@pytest.mark.parametrize("sizes", [[1], [59, 1], [61], [7, 200, 13], [60, 60]])
+@pytest.mark.parametrize("options", [{}, {"apply_log": True}, {"no_softmax": True}, {"time_shift": 2}])
+def test_a_stream_of_blocks_gives_what_the_whole_gives(nnet, sizes, options):
+    run = Forward(nnet, **options)
+    matrix = np.random.default_rng(0).normal(size=(sum(sizes), DIM)).astype(np.float32)
+    ((_, whole),) = run([("a", matrix)])
+    blocks = np.split(matrix, np.cumsum(sizes)[:-1])
+    np.testing.assert_array_equal(np.concatenate(list(run.stream(blocks))), whole)

@@ -215,7 +215,7 @@ def _seekable_file(rxfilename: str) -> Iterator[BinaryIO]:
     with open_input(rxfilename) as stream:
         if stream.seekable():
             start = stream.tell()
-            is_payload = stream.read(len(_PAYLOAD)) == _PAYLOAD
+            is_payload = Part(stream, start, start + len(_PAYLOAD)).read() == _PAYLOAD
             stream.seek(start)
             yield _payload(stream) if is_payload else stream
             return

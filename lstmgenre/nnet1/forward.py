@@ -55,6 +55,25 @@ class Forward:
             window.clear()  # or it would stay in memory while the next is read
             yield from zip(names, outputs, strict=True)
 
+    @torch.inference_mode()
+    def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Outputs (frames, C) of one utterance whose features (frames, D) come in blocks, those that it has as a whole.
+
+        A few frames at a time are in memory; of a model that splices, all. Raises as the call does.
+        """
+        if self.time_shift or any(
+            isinstance(part, Splice) for net in (self.transform, self.nnet) for part in net or ()
+        ):
+            ((_, outputs),) = self([("", np.concatenate(list(blocks)))])
+            yield outputs
+            return
+        run = self.nnet.logits if self.no_softmax else self.nnet
+        state = None
+        for chunk in _chunks(blocks, _CHUNK_FRAMES):
+            x = self._prepare(chunk)
+            y, state = run(torch.stack([x, torch.zeros_like(x)], dim=1), state)  # two streams, as _run has at least
+            yield self._finished(y)[:, 0].cpu().numpy()
+
     def _run_by_length(self, matrices: Sequence[np.ndarray]) -> list[np.ndarray]:
         order = sorted(range(len(matrices)), key=lambda k: -len(matrices[k]))
         outputs: list[np.ndarray] = [np.empty(0)] * len(matrices)
@@ -87,11 +106,13 @@ class Forward:
             x = torch.nn.utils.rnn.pad_sequence([matrix[start : start + chunk] for matrix in inputs[:active]])
             y, state = run(x, state)
             outputs.append(torch.nn.functional.pad(y, (0, 0, 0, len(inputs) - active)))
-        y = torch.cat(outputs)
-        if self.apply_log:
-            y = y.clamp_min(torch.finfo(y.dtype).tiny).log()  # a probability may have been rounded to 0
+        y = self._finished(torch.cat(outputs))
         y = y[self.time_shift :].transpose(0, 1).cpu()
         return [y[k, : length - self.time_shift].numpy() for k, length in enumerate(lengths)]
+
+    def _finished(self, y: torch.Tensor) -> torch.Tensor:
+        # A probability may have been rounded to 0.
+        return y.clamp_min(torch.finfo(y.dtype).tiny).log() if self.apply_log else y
 
     def _prepare(self, matrix: np.ndarray) -> torch.Tensor:
         x = torch.from_numpy(matrix).to(self.device)
@@ -134,3 +155,16 @@ def _windows(features: Iterable[tuple[str, np.ndarray]], takes: int) -> Iterator
             window, frames = [], 0
     if window:
         yield window
+
+
+def _chunks(blocks: Iterable[np.ndarray], frames: int) -> Iterator[np.ndarray]:
+    """The rows of blocks, in blocks of `frames` and a last one of what is left."""
+    held: list[np.ndarray] = []
+    for block in blocks:
+        rows = np.concatenate([*held, block])
+        whole = len(rows) // frames * frames
+        for start in range(0, whole, frames):
+            yield rows[start : start + frames]
+        held = [rows[whole:]]
+    if held and len(held[0]):
+        yield held[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -140,18 +140,29 @@ class ScatteringFeatures:
         There are 1 + floor((samples - 1) / hop) frames; frame m is centred on sample m * hop. `samples` may be a memory
         map, see :class:`Scattering`. Raises DataError for less than one window, and for NaN or infinity.
         """
+        features = np.empty((self.frames(samples), self.dim), np.float32)
+        done = 0
+        for block in self.blocks(samples):
+            features[done : done + len(block)] = block
+            done += len(block)
+        return features
+
+    def frames(self, samples: Signal) -> int:
+        """How many frames there will be. Raises DataError for less than one window."""
         if len(samples) < self.config.window:
             raise DataError(
                 f"{len(samples)} samples are less than one window of {self.config.window}: leave the track out"
             )
-        features = np.empty((1 + (len(samples) - 1) // self.transform.hop, self.dim), np.float32)
-        done = 0
+        return 1 + (len(samples) - 1) // self.transform.hop
+
+    def blocks(self, samples: Signal) -> Iterator[FloatArray]:
+        """The same features, float32 (frames, dim), a minute or two of a track at a time."""
+        self.frames(samples)
         for block in self.transform(samples):
-            features[done : done + block.shape[1]] = self.normalise(block).T
-            done += block.shape[1]
-        if not np.isfinite(features).all():
-            raise DataError("the samples hold NaN or infinity: decode the track again")
-        return features
+            features = self.normalise(block).T
+            if not np.isfinite(features).all():
+                raise DataError("the samples hold NaN or infinity: decode the track again")
+            yield features
 
     def normalise(self, block: FloatArray) -> FloatArray:
         """Renormalise raw scattering (rows, frames), in place, and take its logarithm, as the config has it."""
