@@ -14,6 +14,7 @@ import errno
 import fcntl
 import glob
 import os
+import select
 import shutil
 import stat
 import tempfile
@@ -307,3 +308,21 @@ def read_all(stream: BinaryIO, largest: int, name: str) -> bytes:
         if len(content) > largest:
             raise DataError(f"{name}: is larger than {largest} bytes")
     return bytes(content)
+
+
+@contextmanager
+def open_fifo(path: str | os.PathLike[str], patience: float = 10) -> Iterator[BinaryIO]:
+    """Open a named pipe for reading. Raises DataError where nobody has it open to write within `patience` seconds."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    with open(descriptor, "rb") as stream:
+        ready = select.poll()
+        ready.register(descriptor, select.POLLIN)
+        if not ready.poll(1000 * patience):
+            with suppress(BlockingIOError):  # who has it open only takes his time
+                if not os.read(descriptor, 1):
+                    raise DataError(f"{path}: nobody writes to this pipe: start who does first")
+        os.set_blocking(descriptor, True)
+        yield stream

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstmgenre.errors import DataError, FormatError, ModelError
+from lstmgenre.files import open_fifo
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.components import AddShift, AffineTransform, LstmProjected, Sigmoid, Softmax, Splice, Tanh
 from lstmgenre.nnet1.lstm import Clips, Weights, lstm_projected
@@ -129,6 +132,14 @@ def test_a_damaged_file_is_a_format_error_or_a_finite_model(data):
         ("<Sigmoid> 8 8", "<Sigmoid> 9 8", "line 13: <Sigmoid> says 9 8, but it has 8 8"),
         ("<Nnet>", "<NnetProto>", "line 1: '<NnetProto>' where <Nnet> should be"),
         ("</Nnet>", "</Nnet> more", "there is more after </Nnet>"),
+        ("<MaxNorm> 0", "<MaxNorm> -1", "line 3: <MaxNorm> of <AffineTransform> is -1: it should be 0"),
+        ("<MaxNorm> 0", "<MaxNorm> 1e39", "line 3: 1e39 where a finite number should be that has room in 32 bits"),
+        ("<MaxNorm> 0", "<MaxNorm> 1_0", "line 3: '1_0' where a number should be"),
+        ("<MaxNorm> 0", "<MaxNorm> 0 <MaxNorm> 0", "line 3: <MaxNorm> comes twice in <AffineTransform>"),
+        ("<MaxNorm> 0", f"<MaxNorm> 0.{'0' * 200}1", "line 3: .* is no tag and no number"),
+        ("<AffineTransform> 3 8", f"<AffineTransform> 3 {10**21}", "line 26: .* where an integer"),
+        ("<AffineTransform> 3 8", "<AffineTransform> 3 0_8", "line 26: '0_8' where an integer"),
+        ("-0.1470557", "-0.14_7", "something in it that is no number"),
     ],
 )
 def test_says_where_and_what_is_wrong(before, after, message):
@@ -136,6 +147,68 @@ def test_says_where_and_what_is_wrong(before, after, message):
     assert before in text
     with pytest.raises(FormatError, match=message):
         Nnet.read(io.BytesIO(text.replace(before, after, 1).encode()))
+
+
+@pytest.mark.parametrize("offset", [10**21, 2**31, -(2**31) - 1, "1_0", "0x1", "1.5", "٣"])
+def test_an_offset_that_is_no_32_bit_integer_is_refused(offset):
+    text = f"<Nnet> <Splice> 4 2 [ 0 {offset} ] </Nnet>"
+    with pytest.raises(FormatError, match="a vector of integers that ends here has something else in it"):
+        Nnet.read(io.BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize("clip", ["<CellClip>", "<DiffClip>", "<CellDiffClip>", "<GradClip>"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_negative_or_second_clip_is_refused(clip, binary):
+    model = written(start("head", "lstm7.start.bin"), binary=binary, format="head")
+    at = model.index(clip.encode())
+    value = b"\4" + np.float32(-1).tobytes() if binary else b" -1 "
+    end = at + len(clip) + (6 if binary else len(re.match(rb"\s*\S+", model[at + len(clip) :])[0]))
+    with pytest.raises(FormatError, match=f"{clip} of <LstmProjected> is -1"):
+        Nnet.read(io.BytesIO(model[:at] + clip.encode() + b" " * binary + value + model[end:]))
+    with pytest.raises(FormatError, match=f"{clip} comes twice"):
+        Nnet.read(io.BytesIO(model[:end] + b" " * (not binary) + model[at:end] + model[end:]))
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_what_could_not_be_read_is_not_written(binary):
+    for nnet in (
+        Nnet([Splice(2, [0, 10**21])]),
+        Nnet([AffineTransform(torch.ones(2, 2), torch.ones(2), max_norm=1e39)]),
+        Nnet([AffineTransform(torch.ones(2, 2), torch.ones(2), learn_rate_coef=float("nan"))]),
+        Nnet([AffineTransform(torch.full((2, 2), float("inf")), torch.ones(2))]),
+        Nnet([AffineTransform(torch.full((2, 2), 1e39, dtype=torch.float64), torch.ones(2))]),
+    ):
+        with pytest.raises(FormatError, match=r"^[^\n]+$"):
+            nnet.write(io.BytesIO(), binary=binary)
+
+
+def test_a_binary_number_beyond_32_bits_is_refused():
+    model = written(Nnet([AffineTransform(torch.ones(2, 2), torch.ones(2))]))
+    at = model.index(b"<MaxNorm> ") + len(b"<MaxNorm> ")
+    with pytest.raises(FormatError, match="no room in 32 bits"):
+        Nnet.read(io.BytesIO(model[:at] + b"\x08" + np.float64(1e39).tobytes() + model[at + 5 :]))
+
+
+def test_a_device_without_end_is_refused_before_it_fills_memory(tmp_path):
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="zero: is no regular file"):
+        Nnet.read(tmp_path / "zero")
+    with open("/dev/zero", "rb") as stream, pytest.raises(FormatError, match="no tag and no number"):
+        Nnet.read(stream, "-")
+
+
+def test_a_named_pipe_is_read_as_somebody_writes_to_it_and_refused_as_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe: is no regular file"):
+        Nnet.read(tmp_path / "pipe")
+    with pytest.raises(DataError, match="nobody writes"), open_fifo(tmp_path / "pipe", patience=0.1):
+        pass
+    model = content("2016/init/dnn7.start.txt")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(model,))
+    writer.start()
+    with open_fifo(tmp_path / "pipe") as stream:
+        assert Nnet.read(stream).input_dim == 7
+    writer.join()
 
 
 def test_a_component_must_take_what_the_one_before_gives():
@@ -148,7 +221,7 @@ def test_a_component_must_take_what_the_one_before_gives():
 
 
 def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(DataError, match=r"nothing\.nnet: the model cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"nothing\.nnet: cannot be read: No such file"):
         Nnet.read(tmp_path / "nothing.nnet")
 
 

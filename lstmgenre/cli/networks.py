@@ -110,9 +110,15 @@ def info_nnet(
 
 
 def _read_nnet(rxfilename: str) -> Nnet:
-    from lstmgenre.nnet1.fileformat import read_components
+    from lstmgenre.files import open_fifo
     from lstmgenre.nnet1.nnet import Nnet
     from lstmgenre.tables import open_input
+    from lstmgenre.tables.opening import is_pipe, is_standard
 
-    with open_input(rxfilename) as stream:
-        return Nnet(read_components(stream.read(), rxfilename))
+    if is_pipe(rxfilename) or is_standard(rxfilename):
+        with open_input(rxfilename) as stream:
+            return Nnet.read(stream, rxfilename)
+    if Path(rxfilename).is_fifo():
+        with open_fifo(rxfilename) as stream:
+            return Nnet.read(stream, rxfilename)
+    return Nnet.read(rxfilename)

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
 from lstmgenre.tables import numbered_lines, read_map, write_map
+from lstmgenre.tables.rules import parse_number
 
 MAX_OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
 
@@ -90,11 +91,11 @@ class DataDir:
             data._note(file, message)
 
         for name, (attribute, parse) in FILES.items():
-            if (path / name).exists():
+            if _is_file(path / name):
                 setattr(data, attribute, data._read_file(path / name, parse, on_error))
-        if (path / "genres").exists():
+        if _is_file(path / "genres"):
             data.genre_order = _read_genres(path / "genres", on_error)
-        if (path / "spk2utt").exists():
+        if _is_file(path / "spk2utt"):
             artists = {artist: line.split() for artist, line in read_map(path / "spk2utt", on_error).items()}
             if artists != data.spk2utt:
                 data._note(path / "spk2utt", "does not say the same as utt2spk")
@@ -205,6 +206,13 @@ class DataDir:
         return Problem(message, str(self.path / name), remedy or maker(name, self.path))
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; DataError where there is something else, a named pipe or a device that has no end."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no regular file: put one there, or remove it")
+    return path.exists()
+
+
 def _word(value: str) -> str:
     if len(value.split()) != 1:
         raise ValueError(f"'{value}' should be one word")
@@ -215,22 +223,29 @@ def _excerpt(value: str) -> Excerpt:
     words = value.split()
     if len(words) != 3:
         raise ValueError(f"'{value}' should be RECORDING START END")
-    part = Excerpt(words[0], float(words[1]), float(words[2]))
-    if not 0 <= part.start < (math.inf if part.end == -1 else part.end) or part.end == math.inf:
+    part = Excerpt(words[0], _number(words[1]), _number(words[2]))
+    if not 0 <= part.start < (math.inf if part.end == -1 else part.end):
         raise ValueError(f"a segment from {part.start} to {part.end} s")
     return part
 
 
 def _frames(value: str) -> int:
-    if (frames := int(value)) < 1:
+    if (frames := parse_number(value, int)) < 1:
         raise ValueError(f"{frames} frames")
     return frames
 
 
 def _seconds(value: str) -> float:
-    if not 0 < (seconds := float(value)) < math.inf:
+    if (seconds := _number(value)) <= 0:
         raise ValueError(f"a duration of {seconds} s")
     return seconds
+
+
+def _number(word: str) -> float:
+    number = parse_number(word, float)
+    if not math.isfinite(number):
+        raise ValueError(f"'{word}' is no finite number")
+    return number
 
 
 # File -> attribute and how a value is read.

@@ -7,6 +7,7 @@ Binary files start with "\\0B"; a number is "\\4" and four bytes, a matrix "FM "
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,9 +15,12 @@ import torch
 
 from lstmgenre.errors import FormatError
 from lstmgenre.tables.encoding import encode
-from lstmgenre.tables.rules import parse_number
+from lstmgenre.tables.rules import INT32, as_float32, is_finite, parse_number
 
 _BINARY = b"\0B"
+_LARGEST = float(np.finfo(np.float32).max)
+_INK = re.compile(rb"\S")
+_LONGEST_TOKEN = 100  # bytes; the longest tag has 24, a number as Kaldi writes it 14
 
 
 def reader_of(content: bytes, name: str) -> Reader:
@@ -49,6 +53,7 @@ class Reader:
         raise NotImplementedError
 
     def number(self) -> float:
+        """A finite number that a float32 has room for, as Kaldi holds it."""
         raise NotImplementedError
 
     def array(self, shape: tuple[int, ...], what: str) -> torch.Tensor:
@@ -83,9 +88,9 @@ class BinaryReader(Reader):
         end = self.content.find(b" ", self.position)
         if end < 0:
             raise self.error("the file ends here, before </Nnet>")
-        if not self.at_tag() or end - self.position > 100:
+        if not self.at_tag() or end - self.position > _LONGEST_TOKEN:
             raise self.error("no <Tag> where one should be")
-        return self._take(end + 1 - self.position)[:-1].decode("ascii", "replace")
+        return self._take(end + 1 - self.position)[:-1].decode("ascii", "backslashreplace")
 
     def at_tag(self) -> bool:
         return self.content[self.position : self.position + 1] == b"<"
@@ -110,8 +115,8 @@ class BinaryReader(Reader):
 
     def number(self) -> float:
         value = float(self._sized({4: "<f4", 8: "<f8"}))
-        if not np.isfinite(value):
-            raise self.error("a number that is not finite ends here")
+        if not _fits(value):
+            raise self.error("a number that is not finite, or has no room in 32 bits, ends here")
         return value
 
     def _values(self, shape: tuple[int, ...], what: str) -> np.ndarray:
@@ -134,18 +139,18 @@ class TextReader(Reader):
         return f"line {line}"
 
     def _skip_space(self) -> None:
-        rest = self.content[self.position : self.position + 1]
-        while rest and rest.isspace():
-            self.position += 1
-            rest = self.content[self.position : self.position + 1]
+        found = _INK.search(self.content, self.position)
+        self.position = found.start() if found else len(self.content)
 
     def token(self) -> str:
         self._skip_space()
-        token = self.content[self.position : self.position + 100].split(maxsplit=1)
+        token = self.content[self.position : self.position + _LONGEST_TOKEN + 1].split(maxsplit=1)
         if not token:
             raise self.error("the file ends here, before </Nnet>")
+        if len(token[0]) > _LONGEST_TOKEN:
+            raise self.error(f"{token[0][:20]!r}... is no tag and no number: it has more than {_LONGEST_TOKEN} bytes")
         self.position += len(token[0])
-        return token[0].decode("ascii", "replace")
+        return token[0].decode("ascii", "backslashreplace")
 
     def at_tag(self) -> bool:
         self._skip_space()
@@ -164,8 +169,8 @@ class TextReader(Reader):
             value = parse_number(token, float)
         except ValueError:
             raise self.error(f"{token!r} where a number should be") from None
-        if not np.isfinite(value):
-            raise self.error(f"{token} where a finite number should be")
+        if not _fits(value):
+            raise self.error(f"{token} where a finite number should be that has room in 32 bits")
         return value
 
     def _bracketed(self, what: str) -> bytes:
@@ -201,7 +206,13 @@ class TextReader(Reader):
             raise self.error(f"{what}, which ends here, has something in it that is no number") from None
 
 
+def _fits(value: float) -> bool:
+    return abs(value) <= _LARGEST
+
+
 class Writer:
+    """What it has no room for it refuses with a FormatError, so that whatever is written can be read."""
+
     def __init__(self) -> None:
         self.stream = io.BytesIO()
 
@@ -212,15 +223,36 @@ class Writer:
         """End a line, in text."""
 
     def integer(self, value: int) -> None:
-        raise NotImplementedError
+        if not INT32.min <= value <= INT32.max:
+            raise FormatError(f"{value} has no room in the 32 bits of an integer of a model")
+        self._integer(value)
 
     def integers(self, values: Sequence[int]) -> None:
-        raise NotImplementedError
+        if not values or not INT32.min <= min(values) <= max(values) <= INT32.max:
+            raise FormatError("integers of a model that are none, or have no room in 32 bits")
+        self._integers(values)
 
     def number(self, value: float) -> None:
-        raise NotImplementedError
+        if not _fits(value):
+            raise FormatError(f"{value} is no finite number that has room in the 32 bits of a number of a model")
+        self._number(value)
 
     def array(self, values: np.ndarray) -> None:
+        values = as_float32(values)
+        if not is_finite(values, "matrix"):
+            raise FormatError("a model with parameters that are not finite in 32 bits is not written")
+        self._array(values)
+
+    def _integer(self, value: int) -> None:
+        raise NotImplementedError
+
+    def _integers(self, values: Sequence[int]) -> None:
+        raise NotImplementedError
+
+    def _number(self, value: float) -> None:
+        raise NotImplementedError
+
+    def _array(self, values: np.ndarray) -> None:
         raise NotImplementedError
 
 
@@ -229,17 +261,17 @@ class BinaryWriter(Writer):
         super().__init__()
         self.stream.write(_BINARY)
 
-    def integer(self, value: int) -> None:
+    def _integer(self, value: int) -> None:
         self.stream.write(b"\4" + np.array(value, "<i4").tobytes())
 
-    def integers(self, values: Sequence[int]) -> None:
+    def _integers(self, values: Sequence[int]) -> None:
         self.integer(len(values))
         self.stream.write(np.array(values, "<i4").tobytes())
 
-    def number(self, value: float) -> None:
+    def _number(self, value: float) -> None:
         self.stream.write(b"\4" + np.array(value, "<f4").tobytes())
 
-    def array(self, values: np.ndarray) -> None:
+    def _array(self, values: np.ndarray) -> None:
         self.token("FM" if values.ndim == 2 else "FV")
         for size in values.shape:
             self.integer(size)
@@ -250,15 +282,15 @@ class TextWriter(Writer):
     def end_line(self) -> None:
         self.stream.write(b"\n")
 
-    def integer(self, value: int) -> None:
+    def _integer(self, value: int) -> None:
         self.stream.write(b"%d " % value)
 
-    def integers(self, values: Sequence[int]) -> None:
+    def _integers(self, values: Sequence[int]) -> None:
         self.stream.write(f"[ {' '.join(map(str, values))} ]\n".encode())
 
-    def number(self, value: float) -> None:
+    def _number(self, value: float) -> None:
         # A float32 first, as Kaldi holds it: 0.1 has 7 digits either way, but 1/3 has not.
         self.stream.write(b"%.7g " % np.float32(value))
 
-    def array(self, values: np.ndarray) -> None:
+    def _array(self, values: np.ndarray) -> None:
         self.stream.writelines(encode(values, "matrix" if values.ndim == 2 else "vector", text=True))

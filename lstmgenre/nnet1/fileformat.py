@@ -7,16 +7,43 @@ and writes them, binary or text. head ends each component with `<!EndOfComponent
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Sequence
+from typing import BinaryIO
 
-from lstmgenre.errors import FormatError
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.files import read_all, read_file
 from lstmgenre.nnet1.codecs import BinaryWriter, Reader, TextWriter, Writer, reader_of
 from lstmgenre.nnet1.components import Component, Splice
-from lstmgenre.nnet1.layouts import BY_TAG, LAYOUTS, Format, Layout
+from lstmgenre.nnet1.layouts import BY_TAG, LAYOUTS, NOT_NEGATIVE, Format, Layout
 
 logger = logging.getLogger(__name__)
 
 _END = "<!EndOfComponent>"
+
+
+_LARGEST = 1 << 30  # bytes; the paper's largest network has a twentieth of this as text
+_START = re.compile(rb"(\0B|\s*)<Nnet>\s")
+
+
+def read_stream(stream: BinaryIO, name: str) -> list[Component]:
+    """Read what a pipe gives, of at most 1 GiB. Raises as read_components, and at once for what does not start as a
+    model: a device may have no end.
+    """
+    content = stream.read(4096)
+    if _START.match(content):
+        content += read_all(stream, _LARGEST, name)
+    return read_components(content, name)
+
+
+def read_model(path: str | os.PathLike[str]) -> list[Component]:
+    """Read a file. Raises DataError where it cannot be read or is no regular file, else as read_components."""
+    try:
+        content = read_file(path, _LARGEST)
+    except DataError as error:
+        raise DataError(f"{error}: train a model, or check the path") from error
+    return read_components(content, os.fspath(path))
 
 
 def read_components(content: bytes, name: str) -> list[Component]:
@@ -59,7 +86,11 @@ def _read_component(reader: Reader, layout: Layout) -> Component:
             if tag not in layout.scalars:
                 raise reader.error(f"unknown tag {tag} in {layout.tag}; known are {' '.join(layout.scalars)}")
             attribute = layout.scalars[tag]
+            if attribute in scalars:
+                raise reader.error(f"{tag} comes twice in {layout.tag}")
             scalars[attribute] = reader.integer() if attribute == "cell_dim" else reader.number()
+            if scalars[attribute] < 0 and attribute in NOT_NEGATIVE:
+                raise reader.error(f"{tag} of {layout.tag} is {scalars[attribute]:g}: it should be 0 (off) or more")
         cells = int(scalars.pop("cell_dim", 0))
         if "<CellDim>" in layout.scalars and cells < 1:
             raise reader.error(f"{layout.tag} needs a positive <CellDim>")

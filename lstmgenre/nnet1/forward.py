@@ -14,6 +14,7 @@ from lstmgenre.errors import DataError, ModelError
 from lstmgenre.expdir import ExpDir
 from lstmgenre.nnet1.components import Splice
 from lstmgenre.nnet1.nnet import Nnet
+from lstmgenre.tables.rules import is_finite
 
 _WINDOW_FRAMES = 50_000  # read ahead for utterances of like length: 105 MB of 525 floats
 _STREAMS = 64  # utterances side by side
@@ -45,15 +46,18 @@ class Forward:
         """Yield (utterance, float32 (frames, C)) for (utterance, float32 (frames, D)), in the same order.
 
         Utterances of like length run side by side, padded at their ends. No component but Splice looks ahead, so that
-        each gets what it would get alone. Raises ModelError where D is not what the model takes, DataError for
-        an utterance without frames.
+        each gets what it would get alone. Raises ModelError where D is not what the model takes and where its numbers
+        are too large, DataError for an utterance without frames.
         """
         takes = (self.transform or self.nnet).input_dim
         for window in _windows(features, takes):
             outputs = self._run_by_length([matrix for _, matrix in window])
             names = [utterance for utterance, _ in window]
             window.clear()  # or it would stay in memory while the next is read
-            yield from zip(names, outputs, strict=True)
+            for utterance, output in zip(names, outputs, strict=True):
+                if not is_finite(output, "matrix"):
+                    raise ModelError(f"{utterance}: the network gives numbers that are not finite: train it again")
+                yield utterance, output
 
     @torch.inference_mode()
     def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -106,3 +106,5 @@ LAYOUTS: dict[Format, list[Layout]] = {
     ],
 }
 BY_TAG = {layout.tag: layout for layouts in LAYOUTS.values() for layout in layouts}
+NOT_NEGATIVE = {"max_norm", "grad_clip", "cell_clip", "diff_clip", "cell_diff_clip"}
+"""Bounds, where Kaldi takes 0 for none."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
-from lstmgenre.errors import DataError, ModelError
+from lstmgenre.errors import ModelError
 from lstmgenre.files import atomic_output
 from lstmgenre.nnet1.components import Component, LstmProjected, LstmState, Softmax
-from lstmgenre.nnet1.fileformat import read_components, write_components
+from lstmgenre.nnet1.fileformat import read_model, read_stream, write_components
 from lstmgenre.nnet1.layouts import LAYOUTS, Format
 
 NnetState = list[LstmState]
@@ -47,20 +46,14 @@ class Nnet(torch.nn.Module):
         return self.components[-1].output_dim  # type: ignore[return-value]
 
     @classmethod
-    def read(cls, source: str | os.PathLike[str] | BinaryIO) -> Nnet:
-        """Read an nnet1 file, text or binary, of 2016 or of today. Raises FormatError with the position, DataError if
-        it cannot be read.
+    def read(cls, source: str | os.PathLike[str] | BinaryIO, name: str = "the model") -> Nnet:
+        """Read an nnet1 file, text or binary, of 2016 or of today; `name` is what errors call a stream.
+
+        Raises FormatError with the position, DataError if it cannot be read.
         """
         if isinstance(source, str | os.PathLike):
-            try:
-                content, name = Path(source).read_bytes(), str(source)
-            except OSError as error:
-                raise DataError(
-                    f"{source}: the model cannot be read: {error.strerror}: train one, or check the path"
-                ) from error
-        else:
-            content, name = source.read(), str(getattr(source, "name", "the model"))
-        return cls(read_components(content, name))
+            return cls(read_model(source))
+        return cls(read_stream(source, name))
 
     def write(self, target: str | os.PathLike[str] | BinaryIO, binary: bool = True, format: Format = "2016") -> None:
         """Write an nnet1 file as that version of Kaldi would. Raises FormatError where the format has no place for a

@@ -11,13 +11,18 @@ from lstmgenre.files import atomic_output
 from lstmgenre.tables.opening import open_input
 from lstmgenre.tables.rules import check_key
 
+_LONGEST_LINE = 1 << 24  # bytes: a line of spk2utt has room for the names of a hundred thousand tracks
+
 
 def numbered_lines(rxfilename: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
     """Yield (`file: line N`, line with its end)."""
     with open_input(os.fspath(rxfilename)) as stream:
         try:
-            for number, line in enumerate(stream, 1):
-                yield f"{rxfilename or '-'}: line {number}", line
+            for number, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), 1):
+                where = f"{rxfilename or '-'}: line {number}"
+                if len(line) == _LONGEST_LINE:
+                    raise FormatError(f"{where}: has more than {_LONGEST_LINE} bytes: is this a text file?")
+                yield where, line
         except OSError as error:
             raise DataError(f"{rxfilename or '-'}: cannot be read: {error.strerror or error}") from error
 

@@ -71,7 +71,7 @@ def is_stream(wxfilename: str) -> bool:
 
 def split_offset(rxfilename: str) -> tuple[str, int]:
     """`feats.ark:1234` -> (`feats.ark`, 1234); a name without an offset starts at 0."""
-    match = None if is_pipe(rxfilename) else re.fullmatch(r"(.+):(\d{1,18})", rxfilename)
+    match = None if is_pipe(rxfilename) else re.fullmatch(r"(.+):([0-9]{1,18})", rxfilename)
     return (match[1], int(match[2])) if match else (rxfilename, 0)
 
 

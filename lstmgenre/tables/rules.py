@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ Number = TypeVar("Number", int, float)
 Kind = Literal["matrix", "vector", "int-vector", "posterior", "int", "float", "token"]
 
 INT32 = np.iinfo(np.int32)
+_PLAIN = re.compile("[-+.0-9A-Za-z]+")
 
 # In Kaldi's binary form each single number follows a byte with its size.
 SIZED_INT = np.dtype([("size", "u1"), ("value", "<i4")])
@@ -28,12 +30,14 @@ def check_key(key: str) -> str:
 
 def parse_number(word: str | bytes, kind: type[Number]) -> Number:
     """A number of Kaldi's text form. Raises ValueError for what is none, or an integer that has no room in 32 bits."""
-    value = kind(word)
-    # Python also takes 1_000, which no other reader does.
-    if (b"_" in word if isinstance(word, bytes) else "_" in word) or (
-        kind is int and not INT32.min <= value <= INT32.max
-    ):
-        raise ValueError(f"{word!r} is no {'32-bit integer' if kind is int else 'number'}")
+    # Python also takes 1_000, white space and the digits of other scripts, which no other reader does.
+    text = word.decode("ascii", "replace") if isinstance(word, bytes) else word
+    try:
+        value = kind(text)
+    except ValueError:
+        text = ""
+    if not _PLAIN.fullmatch(text) or (kind is int and not INT32.min <= value <= INT32.max):
+        raise ValueError(f"{word[:40]!r} is no {'32-bit integer' if kind is int else 'number'}")
     return value
 
 

@@ -105,7 +105,7 @@ def parse_range(text: str, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], b
         if part.strip() in ("", ":"):
             slices.append(slice(None))
             continue
-        match = re.fullmatch(r"\s*(\d{1,18}):(\d{1,18})\s*", part)
+        match = re.fullmatch(r"\s*([0-9]{1,18}):([0-9]{1,18})\s*", part)
         first, last = (int(match[1]), int(match[2])) if match else (1, 0)
         tolerance = _ROW_TOLERANCE if axis == 0 else 0
         if not first <= last < size + tolerance or first >= size:
