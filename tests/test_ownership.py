@@ -217,7 +217,8 @@ def test_what_was_kept_stays_however_often_it_is_mended(data):
     assert not (data.path / ".backup.3").exists()
 
 
-@pytest.mark.parametrize("after", range(1, 12))
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 2, 3, 5, 7, 9])
 def test_mending_that_is_killed_keeps_the_old_files(data, after):
     old = {path.name: path.read_bytes() for path in data.path.iterdir() if path.is_file()}
     old["utt2genre"] = damage(data.path)
@@ -290,6 +291,7 @@ def test_a_failure_leaves_what_was_there(data, extracted):
 # Slurm ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.system
 def test_results_of_slurm_come_from_a_private_directory_that_goes_at_the_end(tmp_path, treasure):
     log = tmp_path / "log"
     (log / "slurm").mkdir(parents=True)
@@ -365,6 +367,7 @@ def killed_at(event, work):
     return os.waitpid(child, 0)[1] != 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchanged", "renamed"])
 @pytest.mark.parametrize("before", [None, ("a", "b"), ("a",)])
 def test_a_directory_is_whole_at_whatever_step_its_writer_is_killed(tmp_path, monkeypatch, exchange, before):

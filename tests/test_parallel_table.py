@@ -1,6 +1,7 @@
 """A table through a function in shards: the bytes of a single job, and what a failure leaves is gone on with."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,40 @@ def test_what_somebody_else_keeps_in_the_folder_stays():
     Path("out.ark.shards/mine.ark").touch()
     assert run() == NAMES
     assert [path.name for path in Path("out.ark.shards").iterdir()] == ["mine.ark"]
+
+
+def test_workers_that_are_not_there_cost_nothing():
+    Path("gate").touch()
+    run()
+    Path("gate").unlink()
+    before = written()
+    with pytest.raises(DataError, match="exit status 1"):
+        run(factor=3.0)
+    parts = kept()
+    assert len(parts) == 2
+
+    @contextmanager
+    def absent(directory):
+        raise DataError("nobody answers")
+        yield
+
+    how = {"jobs": 2, "engine": absent, "made_with": ["model"]}
+    with pytest.raises(DataError, match="nobody answers"):
+        map_table(shards.scaled, {"factor": 4.0}, "scp:in.scp", "ark,scp:out.ark,out.scp", **how)
+    assert written() == before
+    assert kept() == parts
+    Path("gate").touch()
+    assert run(factor=3.0) == NAMES[2:4]
+    assert not Path("out.ark.shards").exists()
+
+
+def test_a_folder_of_shards_that_is_a_link_is_refused(tmp_path):
+    Path("elsewhere").mkdir()
+    Path("out.ark.shards").symlink_to("elsewhere")
+    Path("gate").touch()
+    with pytest.raises(DataError, match=r"out\.ark\.shards: a link"):
+        run()
+    assert list(Path("elsewhere").iterdir()) == []
 
 
 def test_nothing_but_logs_is_left_where_nothing_was_done():

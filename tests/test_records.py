@@ -168,7 +168,7 @@ def test_no_directory_appears_where_an_archive_is_written(command, jobs):
 
 @pytest.mark.parametrize(
     ("out", "made"),
-    [("s.json", {"s.json"}), ("sub/x/s.json", {"sub"}), ("link", {"link"}), ("/dev/null", set())],
+    [("score.json", {"score.json"}), ("sub/x/s.json", {"sub"}), ("link", {"link"}), ("/dev/null", set())],
 )
 def test_scores_in_a_file_of_their_own_come_alone(command, out, made):
     before = set(os.listdir())

@@ -175,11 +175,9 @@ def archive_record(context: typer.Context, wspecifier: str, **how: Any) -> Itera
 
     archive = parse_wspecifier(wspecifier).archive
     run = Run.begin(str(context.info_name), sys.argv[1:], context.params)
-    started = time.monotonic()
     yield
     if not is_stream(archive):  # a pipe or a device has no place for it
-        run.seconds = round(time.monotonic() - started, 1)
-        write_record(archive, run.fields() | how)
+        write_record(archive, run.untimed() | how)
 
 
 def file_record(context: typer.Context, file: Path, name: str) -> AbstractContextManager[None]:

@@ -73,9 +73,9 @@ class ExpDir:
 
 
 def is_of_experiment(file: Path) -> bool:
-    """Whether the file is called as one of an experiment directory, or lies in one or directly below."""
-    around = (ExpDir(file.parent), ExpDir(file.parent.parent))
-    return file.name == SCORE or any(files.nnet.exists() or files.training.exists() for files in around)
+    """Whether the file lies in an experiment directory or one below."""
+    around = (ExpDir(directory) for directory in (file.parent, file.absolute().parent.parent))
+    return any(files.nnet.exists() or files.training.exists() for files in around)
 
 
 def scores_below(root: Path, split: str = "*") -> list[Path]:

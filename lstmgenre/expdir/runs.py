@@ -23,7 +23,7 @@ _LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfil
 
 
 class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A command that wrote into a directory; `seconds` is None if it has not ended."""
+    """A command that wrote into a directory; `seconds` is None if it has not ended, or is recorded beside an archive."""
 
     name: str = ""
     """train-lstm, prep-data demo; where it is not told, that of the record."""
@@ -48,7 +48,7 @@ class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             command=shlex.join(["lstmgenre", *arguments]),
             options={option: _plain(value) for option, value in options.items()},
             versions=_versions(),
-            started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            started=_time(time.time()),
         )
 
     @property
@@ -71,14 +71,17 @@ class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def write(self, path: Path) -> None:
         write_json(path, self)
 
-    def fields(self) -> dict[str, Any]:
-        return msgspec.to_builtins(self)
+    def untimed(self) -> dict[str, Any]:
+        """What is the same whenever the command is run."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return {name: value for name, value in fields.items() if name not in ("started", "seconds")}
 
 
 class _ArchiveRun(Run, kw_only=True, forbid_unknown_fields=False):
     """One that is recorded beside an archive (tables/records.py), with what else is told there."""
 
     archive: str
+    started: str = ""  # the record tells it by its own date
 
 
 def read_run(path: Path) -> Run:
@@ -86,6 +89,7 @@ def read_run(path: Path) -> Run:
     damaged."""
     run: Run = read_json(path, _ArchiveRun if _is_of_archive(path) else Run, "delete it, or run the command again")
     run.name = run.name or path.stem
+    run.started = run.started or _time(path.stat().st_mtime)
     return run
 
 
@@ -104,6 +108,10 @@ def read_runs(directories: Iterable[Path]) -> list[tuple[Path, Run]]:
 
 def _is_of_archive(path: Path) -> bool:
     return path.name.endswith(".ark.json")
+
+
+def _time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
 
 
 def _versions() -> dict[str, str]:

@@ -215,7 +215,7 @@ def _made(runs: Sequence[tuple[Path, Run]]) -> list[Block]:
     records = [{"name": name, "version": version} for name, several in versions.items() for version in sorted(several)]
     return [
         "A command that was run again and found its work done shows the time of the run that did it. One that had not "
-        "ended when this was written, as the one that wrote this, shows no time.",
+        "ended when this was written, as the one that wrote this, shows no time, nor does one that wrote an archive.",
         ReportTable("versions", "Versions", ["name", "version"], rows, records),
         _runs_table(runs),
         Code([run.command for _, run in runs]),
