@@ -17,6 +17,7 @@ network. JSON, nnet1 and lines of text: nothing in it can run code.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -229,7 +230,8 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
     sources += [svm_dir / svm.NAME] if svm_dir else []
     with atomic_directory(out, _kinds(), "is there and no bundle: remove it or name another directory") as new:
         for source in sources:
-            (new / source.name).write_bytes(source.read_bytes())
+            (new / source.name).write_bytes(source.read_bytes())  # not shutil.copy: it blames a full disk on the source
+            shutil.copystat(source, new / source.name)
         write_json(new / _SYSTEM, _System(name), indent=None)
         (new / _CARD).write_text(card, encoding="utf-8")
     return best

@@ -23,7 +23,7 @@ _LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfil
 
 
 class Run(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A command that wrote into a directory; `seconds` is None if it has not ended, or is recorded beside an archive."""
+    """A command that wrote into a directory; `seconds` is None if it has not ended, or stands beside an archive."""
 
     name: str = ""
     """train-lstm, prep-data demo; where it is not told, that of the record."""
