@@ -6,7 +6,6 @@ import enum
 import os
 import shlex
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,12 +113,12 @@ def _rate(score: TrackScore) -> str:
 
 
 def _for_a_program(learnt: Learnt, model: Path, work: Path) -> dict[str, Any]:
-    selected = learnt.selection
+    selected, chosen = learnt.selection, learnt.selection.chosen
     return {
         "model": str(model),
         "tracks": len(learnt.train.utterances),
         "left_out": learnt.left_out,
-        "system": asdict(selected.chosen),
+        "system": {"name": chosen.name, "threshold": chosen.threshold, "c": chosen.c},
         "right": {name: selected.scores.tracks[name].accuracy.correct for name in selected.best},
         "accuracy": {**selected.worth.accuracy.as_dict(), "interval": selected.worth.interval},
         "test": learnt.test_score and learnt.test_score.accuracy.as_dict(),
