@@ -8,6 +8,7 @@ A bundle is the files of an experiment and of one of its systems side by side, a
     training.json                          how it was trained: settings and learning curves
     genres                                 the classes, in the order of the network's outputs
     svm.json                               how segment vectors are pooled, and the SVM that decides on them
+    utt2content                            the tracks that were learnt from, each with a digest of its recording
     README.md                              the model card
 
 Where the network's majority vote decides there is no svm.json; an SVM that decides on the mean features alone has no
@@ -28,7 +29,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from lstmgenre import audio, svm
+from lstmgenre import audio, provenance, svm
 from lstmgenre.corpora import rxfilename
 from lstmgenre.documents import read_json, write_json
 from lstmgenre.errors import DataError, ModelError
@@ -42,6 +43,7 @@ from lstmgenre.scoring import vote_shares
 from lstmgenre.segments import add_up, pool
 from lstmgenre.selection import VOTE
 from lstmgenre.svm import SegmentSvm
+from lstmgenre.tables import write_map
 
 _CARD = "README.md"
 _SYSTEM = "system.json"
@@ -228,11 +230,18 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
     sources = [best / scat_json.NAME]
     sources += [files.feature_transform, files.nnet, files.training, files.genres_file] if system.forward else []
     sources += [svm_dir / svm.NAME] if svm_dir else []
+    learnt = {
+        track: content
+        for directory in (best if system.forward else None, svm_dir)
+        if directory
+        for track, content in provenance.read(directory).items()
+    }
     with atomic_directory(out, _kinds(), "is there and no bundle: remove it or name another directory") as new:
         for source in sources:
             (new / source.name).write_bytes(source.read_bytes())  # not shutil.copy: it blames a full disk on the source
             shutil.copystat(source, new / source.name)
         write_json(new / _SYSTEM, _System(name), indent=None)
+        write_map(new / provenance.NAME, learnt)
         (new / _CARD).write_text(card, encoding="utf-8")
     return best
 
@@ -243,4 +252,5 @@ def _kinds() -> list[set[str]]:
     common = {_CARD, _SYSTEM, scat_json.NAME}
     network = {path.name for path in (files.feature_transform, files.nnet, files.training, files.genres_file)}
     whole = common | network | {svm.NAME}
-    return [whole, whole - {svm.NAME}, whole - network, whole - {_SYSTEM}]
+    kinds = [whole, whole - {svm.NAME}, whole - network, whole - {_SYSTEM}]
+    return [kind | more for kind in kinds for more in ({provenance.NAME}, set())]

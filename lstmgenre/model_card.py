@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstmgenre import score_json, selection
+from lstmgenre import provenance, score_json, selection
 from lstmgenre.expdir import ExpDir, History, Run
 from lstmgenre.expdir.runs import read_run
 from lstmgenre.scoring import MAJORITY_VOTE
@@ -77,12 +77,14 @@ def _parts(system: Bundle) -> str:
 def _network(experiment: Path, candidates: Sequence[Path]) -> str:
     files = ExpDir(experiment)
     held_out, learnt = (len(read_map(scp)) for scp in (files.cv_scp, files.train_scp))
+    recordings = {content for content in provenance.read(experiment).values() if content != provenance.UNKNOWN}
+    different = f" ({len(recordings)} different recordings)" if 0 < len(recordings) < held_out + learnt else ""
     why = "It was the only one to choose from."
     if len(candidates) > 1:
         names = markdown(", ".join(distinct_names(candidates)))
         why = f"That is the lowest of {names}, and why it was chosen: test tracks had no part in it."
     return (
-        f"The network learnt from {learnt} tracks; its cross-entropy on {held_out} others is "
+        f"The network learnt from {learnt} tracks; its cross-entropy on {held_out} others{different} is "
         f"{History.read(experiment).held_out_loss:.4f}.\n{why}\n\n"
     )
 

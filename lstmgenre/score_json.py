@@ -51,6 +51,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     known_artists: list[Word] | None
     unknown_artists: list[Word] = []
     unknown_trained: Count = 0
+    seen: list[Word] = []
 
     def __post_init__(self) -> None:
         if len(set(self.genres)) < len(self.genres):
@@ -59,6 +60,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "frames.by_track": self.frames.by_track if self.frames else (),
             "known_artists": self.known_artists or (),
             "unknown_artists": self.unknown_artists,
+            "seen": self.seen,
         }
         tracks |= {f"tracks.{name}.predictions": of_system.predictions for name, of_system in self.tracks.items()}
         for field, names in tracks.items():
@@ -79,6 +81,7 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         report.known = None if self.known_artists is None else set(self.known_artists)
         report.unknown = set(self.unknown_artists)
         report.unknown_trained = self.unknown_trained
+        report.seen = set(self.seen)
         return report
 
 

@@ -193,6 +193,9 @@ class Report:
     unknown_trained: int = 0
     """How many tracks of the training data are by unknown artists."""
 
+    seen: set[str] = field(default_factory=set)
+    """The tracks that a model learnt from: with any of them this is no test score."""
+
     def as_json(self) -> str:
         return json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n"
 
@@ -259,11 +262,13 @@ class Report:
             "known_artists": None if self.known is None else sorted(self.known),
             "unknown_artists": sorted(self.unknown),
             "unknown_trained": self.unknown_trained,
+            "seen": sorted(self.seen),
         }
 
     def as_lines(self) -> list[str]:
         """Accuracies with 95 % intervals, then a confusion matrix per system: rows are the true genres."""
-        lines = [_line("frames", self.frames)] if self.frames else []
+        lines = [f"no test score: {self.about_seen()}"] if self.seen else []
+        lines += [_line("frames", self.frames)] if self.frames else []
         for name, score in self.tracks.items():
             lines.append(_line(name, score))
             lines += [_line(f" {artists}", part) for artists, part in self.by_artists(name).items()]
@@ -272,6 +277,9 @@ class Report:
         for name, score in self.tracks.items():
             lines += ["", f"{name}: rows are the true genre, columns the decision", *_matrix(score)]
         return lines
+
+    def about_seen(self) -> str:
+        return f"{len(self.seen)} of {len(self.truth)} tracks trained the model, {min(self.seen)} among them"
 
     def _about_artists(self) -> Iterator[str]:
         total = len(self.truth)

@@ -31,6 +31,9 @@ def score(
         Path | None,
         typer.Option(metavar="DATA_DIR", help="What was trained on: tells tracks of its artists from those of others."),
     ] = None,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Score tracks that trained the model, too: no test score.")
+    ] = False,
     as_json: Json = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON there, and print nothing.")] = None,
 ) -> None:
@@ -38,8 +41,9 @@ def score(
 
     Example: lstmgenre score data/test --train-data data/train --post scp:post.scp --svm exp/svm --segments scp:seg.scp
     """
-    from lstmgenre import tables
+    from lstmgenre import provenance, tables
     from lstmgenre.datadir import DataDir
+    from lstmgenre.errors import DataError
     from lstmgenre.scoring import Report
     from lstmgenre.svm import SegmentSvm
 
@@ -59,6 +63,12 @@ def score(
             report.add_tracks(name, predictions, data.utt2genre)
         if train_data:
             report.add_artists(data.utt2spk, DataDir.read(train_data, ["utt2spk"]).utt2spk)
+        trained = [provenance.behind(table) for table in (*([post] if post else []), *segments)]
+        trained += map(provenance.read, svm)
+        tested = provenance.contents_of({track: data.feats.get(track, "") for track in report.truth})
+        report.seen = set().union(*(provenance.seen(tested, learnt) for learnt in trained))
+        if report.seen and not allow_seen:
+            raise DataError(f"{data_dir}: no test score: {report.about_seen()}; --allow-seen shows it all the same")
         for name, missing in report.missing(data.utt2genre).items():
             numbers = len(missing), len(data.utt2genre), missing[0]
             logger.warning("%s: %d of %d tracks are not scored, %s among them", name, *numbers)

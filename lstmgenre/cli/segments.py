@@ -107,7 +107,7 @@ def train_svm(
     A bundle takes an SVM whose vectors came from a file of pool-segments, which says beside it how they were pooled.
     Example: lstmgenre train-svm data/train scp:exp/lstm/train/seg.scp exp/lstm/lseg
     """
-    from lstmgenre import svm, tables
+    from lstmgenre import provenance, svm, tables
     from lstmgenre.datadir import DataDir
     from lstmgenre.segments import Pooling, blocks_of
 
@@ -117,4 +117,5 @@ def train_svm(
         model = svm.train(vectors, data.utt2genre, data.genres, c, blocks_of(vectors, len(data.genres)))
         model.pooling = Pooling.of_vectors(segments)
         model.save(svm_dir)
+        provenance.write(svm_dir, data.feats, vectors)
         logger.info("trained on %d tracks; wrote %s", len(vectors), svm_dir / svm.NAME)

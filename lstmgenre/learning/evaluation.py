@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from lstmgenre import score_json
+from lstmgenre import provenance, score_json
 from lstmgenre.datadir import DataDir
 from lstmgenre.expdir import ExpDir
 from lstmgenre.learning.settings import Means
@@ -35,7 +35,7 @@ def evidence_of(train: DataDir, folds: list[list[str]], exp: Path) -> Evidence:
     return Evidence(train.genres, train.utt2genre, folds, means, posteriors)
 
 
-def choose(evidence: Evidence, exp: Path, system: str | None, means: Means) -> Selection:
+def choose(train: DataDir, evidence: Evidence, exp: Path, system: str | None, means: Means) -> Selection:
     """Choose, and keep in EXP_DIR the choice, its scores, and an SVM of each system that has one."""
     trials: list[Trial] = []
     with means.progress("trying systems", len(variants()), lambda: len(trials)):
@@ -46,6 +46,7 @@ def choose(evidence: Evidence, exp: Path, system: str | None, means: Means) -> S
     for name, variant in chosen.best.items():
         if name != VOTE:
             evidence.fit(variant).save(exp / name)
+            provenance.write(exp / name, train.feats, evidence.utt2genre)
     scores = Report(evidence.genres)
     scores.add_posteriors(evidence.posteriors.items(), evidence.utt2genre)
     for name, score in chosen.scores.tracks.items():
@@ -72,6 +73,9 @@ def score_test(test: DataDir, train: DataDir, exp: Path) -> Report:
             model = SegmentSvm.load(exp / name)
             scores.add_tracks(name, model.predict(evidence.vectors(variant, posteriors)), test.utt2genre)
     scores.add_artists(test.utt2spk, train.utt2spk)
+    scores.seen = provenance.seen(provenance.contents_of(test.feats), provenance.contents_of(train.feats))
+    if scores.seen:
+        logger.warning("test: no test score: %s", scores.about_seen())
     score_json.write(ExpDir(exp).score(TEST), scores)
     _score_majority(train.utt2genre, test.utt2genre, train.genres, exp, TEST)
     logger.info("test: scored on %d tracks", len(scores.truth))

@@ -81,7 +81,7 @@ def learn(
         train, test = data["train"], data.get(TEST)
         _discard_what_is_of_others(exp, train, settings)
         folds = train_networks(train, exp, settings, means)
-        chosen = choose(evidence_of(train, folds, exp), exp, system, means)
+        chosen = choose(train, evidence_of(train, folds, exp), exp, system, means)
         forget_test(exp)
         scores = score_test(test, train, exp) if test else None
         bundle.pack([exp], chosen.chosen.name, out)

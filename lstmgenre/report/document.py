@@ -122,10 +122,12 @@ def _summary(findings: Findings) -> list[Block]:
         f"(McNemar's p {show_p(mcnemar(best.score, other.score).p)})"
         for other in _references(every, best)
     ]
+    seen = sorted((e.score for e in findings.experiments if e.score.seen), key=lambda score: -len(score.seen))
     return [
+        *(f"This is no test score: {score.about_seen()}." for score in seen[:1]),
         f"{len(every)} systems were scored on the {counts} of the split {findings.split}. The best of them is "
         f"{best.label} with {_percent(best.score.accuracy)} and a macro average recall of {best.score.macro_recall:.2%}"
-        f"{''.join(f', {gain}' for gain in gains)}. It was chosen by these very tracks, which flatters it."
+        f"{''.join(f', {gain}' for gain in gains)}. It was chosen by these very tracks, which flatters it.",
     ]
 
 

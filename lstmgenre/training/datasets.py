@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lstmgenre import provenance
 from lstmgenre.datadir import DataDir, hold_out
 from lstmgenre.errors import DataError, ModelError
 from lstmgenre.expdir import ExpDir
@@ -74,6 +75,7 @@ def set_up(
         for path, lines in contents.items():
             with atomic_output(path) as stream:
                 stream.writelines(f"{line}\n" for line in lines)
+        provenance.write(exp_dir, train.feats | cv.feats, [*train_set.targets, *cv_set.targets])
         if config := scat_json.of_features(train_set.rspecifier):
             scat_json.write(exp_dir, config)
     ranks.wait()
