@@ -73,6 +73,8 @@ def read_options(path: Path) -> dict[str, dict[str, Option]]:
         tables = tomllib.loads(content.decode("utf-8"))
         for name, table in tables.items():
             where = name
+            if not isinstance(table, dict):
+                raise ValueError("no table: an option stands under the [COMMAND] that it is of")
             for option, value in msgspec.convert(table, dict[str, Any]).items():
                 where = f"{name}.{option}"
                 msgspec.convert(value, Option)

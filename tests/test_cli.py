@@ -123,9 +123,9 @@ def test_options_come_from_the_config_unless_a_flag_says_otherwise(work):
     ("content", "said"),
     [
         ("[train-dnn]\nhiden = 3\n", "'hiden'"),
-        ("train-dnn = 3\n", "no table"),
+        ("train-dnn = 3\n", "train-dnn: no table"),
         ("[train_dnn]\nhidden = 3\n", "train_dnn is no command"),
-        ("hidden = 3\n", "hidden is no command"),
+        ("hidden = 3\n", "hidden: no table: an option stands under the [COMMAND]"),
         ("[train-dnn\n", "not TOML"),
         (None, "No such file"),
     ],
