@@ -123,7 +123,7 @@ def test_a_bundle_of_one_part_decides_as_its_part_does(trained, tmp_path, name):
     files = {path.name for path in (tmp_path / "bundle").iterdir()}
     network = {"final.nnet", "final.feature_transform", "training.json", "genres"}
     parts = {"scat": {"svm.json"}, "vote": network}[name]
-    assert files == {"README.md", "scat.json", "system.json"} | parts
+    assert files == {"README.md", "scat.json", "system.json", "utt2content"} | parts
     means = {u: mean_vector(matrix) for u, matrix in read_table(f"scp:{trained}/data/feats.scp")}
     expected = svm.SegmentSvm.load(exp / "scat").scores(means)
     for utterance, posteriors in read_table(f"scp:{exp}/post.scp"):
@@ -154,7 +154,7 @@ def test_a_damaged_name_of_the_system_is_one_clear_error(packed, content):
 @pytest.mark.parametrize("name", ["scat", "vote", "fseg"])
 def test_a_part_of_a_bundle_that_is_lost_is_named(trained, tmp_path, name):
     bundle.pack([trained / "exp/lstm"], name, tmp_path / "bundle")
-    needed = {path.name for path in (tmp_path / "bundle").iterdir()} - {"README.md", "system.json"}
+    needed = {path.name for path in (tmp_path / "bundle").iterdir()} - {"README.md", "system.json", "utt2content"}
     for lost in sorted(needed):
         kept = (tmp_path / "bundle" / lost).rename(tmp_path / lost)
         with pytest.raises((DataError, ModelError), match=lost):
