@@ -2,6 +2,7 @@
 
 FFmpeg decodes, through PyAV (recording.py); torchaudio resamples (resampling.py). A file is decoded, mixed and
 resampled block by block, so that a track of hours never stands in memory. Importing this imports neither of the two.
+What is decoded already goes the same way (`from_array`).
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from lstmgenre import files
 from lstmgenre.audio.headers import Part
+from lstmgenre.audio.mixing import blocks_of
 from lstmgenre.audio.recording import Recording, reason
 from lstmgenre.datadir.content import MAX_OVERSHOOT
 from lstmgenre.errors import DataError, LstmGenreError
@@ -86,6 +89,42 @@ class Probe:
 def load(rxfilename: str, **options: Any) -> np.ndarray:
     """The whole track as one float32 array (samples,): options and errors are those of `open_track`."""
     return open_track(rxfilename, **options)[:]
+
+
+def from_array(
+    samples: npt.ArrayLike, rate: float, *, sample_rate: int = SAMPLE_RATE, quantise: bool = False
+) -> npt.NDArray[np.float32]:
+    """The track (samples,), float32 at `sample_rate` Hz, that a file of these samples at `rate` Hz would give.
+
+    `samples` is (samples,) or (samples, channels), as soundfile and SciPy read it. Numbers with a point are taken as
+    they are: full scale is [-1, 1]. Integers of 8, 16 or 32 bits are divided by their type's full scale (int16: 32768;
+    uint8: 128 is silence). `quantise` as in `open_track`.
+
+    Raises DataError for other shapes and types (the full scale of int64 is not to be known), for no samples, for a
+    sample that is not finite, and for a rate that is no whole number from 1000 to 768000.
+    """
+    from lstmgenre.audio.resampling import resampled
+
+    array = _checked(samples)
+    if not isinstance(rate, int | float | np.number) or not RATES[0] <= rate <= RATES[1] or rate != int(rate):
+        raise DataError(f"a rate of {rate!r} Hz: want a whole number from {RATES[0]} to {RATES[1]}")
+    pieces = (piece() for _, piece in resampled(blocks_of(array), int(rate), sample_rate))
+    return np.concatenate(list(_finished(pieces, sample_rate, quantise, "the array")))
+
+
+def _checked(samples: npt.ArrayLike) -> np.ndarray:
+    """As an array (samples, channels) of a type whose full scale is known."""
+    try:
+        array = np.asarray(samples)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"the samples are no array: {reason(error)}: give (samples,) or (samples, channels)") from error
+    if array.ndim not in (1, 2) or not array.size:
+        raise DataError(f"samples of shape {array.shape}: give (samples,) or (samples, channels), and not none")
+    if array.dtype.kind not in "fiu" or (array.dtype.kind != "f" and array.dtype.itemsize > 4):
+        raise DataError(f"samples of type {array.dtype}: give floats in [-1, 1], or integers of 8, 16 or 32 bits")
+    if array.ndim == 2 and array.shape[1] > array.shape[0]:
+        raise DataError(f"{array.shape[0]} samples of {array.shape[1]} channels: transpose them: (samples, channels)")
+    return array.reshape(len(array), -1)
 
 
 def open_track(
@@ -194,7 +233,9 @@ def _finished(blocks: Iterable[np.ndarray], sample_rate: int, quantise: bool, rx
     for block in blocks:
         if not np.isfinite(block).all():
             second = (done + np.flatnonzero(~np.isfinite(block))[0]) / sample_rate
-            raise DataError(f"{rxfilename}: a sample near {second:.2f} s is not a finite number: convert the file anew")
+            raise DataError(
+                f"{rxfilename}: a sample near {second:.2f} s is not a finite number: convert the audio anew"
+            )
         done += len(block)
         yield (block * 32768).round().clip(-32768, 32767) / 32768 if quantise else block
 

@@ -22,17 +22,28 @@ _TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl":
 def mono_blocks(frames: Iterable[av.AudioFrame]) -> Iterator[tuple[int, np.ndarray]]:
     """(rate, samples): blocks of BLOCK samples, less where the rate changes and at the end."""
     for rate, pieces in groupby(_pieces(frames), key=itemgetter(0)):
-        held: list[np.ndarray] = []
-        size = 0
-        for _, piece in pieces:
-            while size + len(piece) >= BLOCK:
-                cut = BLOCK - size
-                yield rate, np.concatenate([*held, piece[:cut]])
-                held, size, piece = [], 0, piece[cut:]
-            held.append(piece)
-            size += len(piece)
-        if size:
-            yield rate, np.concatenate(held)
+        for block in _joined(piece for _, piece in pieces):
+            yield rate, block
+
+
+def blocks_of(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """The same blocks of an array (samples, channels): mixed as many at a time, for products are rounded by length."""
+    at_once = _at_once(samples.shape[1])
+    return _joined(_mix(list(samples[start : start + at_once].T)) for start in range(0, len(samples), at_once))
+
+
+def _joined(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    held: list[np.ndarray] = []
+    size = 0
+    for piece in pieces:
+        while size + len(piece) >= BLOCK:
+            cut = BLOCK - size
+            yield np.concatenate([*held, piece[:cut]])
+            held, size, piece = [], 0, piece[cut:]
+        held.append(piece)
+        size += len(piece)
+    if size:
+        yield np.concatenate(held)
 
 
 def _pieces(frames: Iterable[av.AudioFrame]) -> Iterator[tuple[int, np.ndarray]]:
@@ -41,7 +52,7 @@ def _pieces(frames: Iterable[av.AudioFrame]) -> Iterator[tuple[int, np.ndarray]]
 
     for (rate, _, channels), same in groupby(frames, key=_properties):
         fifo = AudioFifo()
-        at_once = max(1, _AT_ONCE // channels)
+        at_once = _at_once(channels)
         for frame in same:
             frame.pts, frame.time_base = None, _TIME_BASE  # a fifo wants to see no change in either
             fifo.write(frame)
@@ -51,12 +62,16 @@ def _pieces(frames: Iterable[av.AudioFrame]) -> Iterator[tuple[int, np.ndarray]]
             yield rate, _mix(channels_of(fifo.read(), channels))
 
 
+def _at_once(channels: int) -> int:
+    return max(1, _AT_ONCE // channels)
+
+
 def _properties(frame: av.AudioFrame) -> tuple[int, str, int]:
     return frame.sample_rate, frame.format.name, frame.layout.nb_channels
 
 
 def _mix(channels: list[np.ndarray]) -> np.ndarray:
-    """The mean of the channels."""
+    """The mean of the channels (samples,): (samples,), float32. The full scale of integers, their type's, is 1 then."""
     kind, bits = channels[0].dtype.kind, 8 * channels[0].dtype.itemsize
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is an error further on
         if len(channels) > 2:
