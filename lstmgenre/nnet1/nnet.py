@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import BinaryIO
+from typing import Any, BinaryIO, overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,7 +23,30 @@ NnetState = list[LstmState]
 
 
 class Nnet(torch.nn.Module):
-    """Components applied one after the other. Raises ModelError where dimensions do not meet."""
+    """Components applied one after the other. Raises ModelError where dimensions do not meet.
+
+    A torch module: move it, train it, put it into another one.
+
+    Examples
+    --------
+    A new network for the paper's features, written and read again; of a track its posteriors (frames, genres):
+
+    >>> import numpy as np
+    >>> import lstmgenre
+    >>> from lstmgenre.nnet1 import init
+    >>> init.lstm(input_dim=525, projections=[16], cells=[32], output_dim=6, seed=777).write("final.nnet")
+    >>> net = lstmgenre.Nnet.read("final.nnet")
+    >>> posteriors, state = net(np.zeros((10, 525), np.float32))
+    >>> posteriors.shape, bool(np.allclose(posteriors.sum(axis=1), 1))
+    ((10, 6), True)
+
+    References
+    ----------
+    .. [#povey2011] D. Povey et al., "The Kaldi speech recognition toolkit", IEEE Workshop on Automatic Speech
+       Recognition and Understanding, 2011: nnet1 is its first neural network code.
+    .. [#sak2014] H. Sak, A. Senior and F. Beaufays, "Long short-term memory recurrent neural network architectures for
+       large scale acoustic modeling", Interspeech, pp. 338-342, 2014: the LSTM with a projection layer.
+    """
 
     def __init__(self, components: Sequence[Component]) -> None:
         super().__init__()
@@ -66,20 +91,40 @@ class Nnet(torch.nn.Module):
         else:
             target.write(content)
 
-    def forward(self, x: Tensor, state: NnetState | None = None) -> tuple[Tensor, NnetState]:
+    @overload
+    def forward(self, x: Tensor, state: NnetState | None = None) -> tuple[Tensor, NnetState]: ...
+    @overload
+    def forward(
+        self, x: npt.NDArray[Any], state: NnetState | None = None
+    ) -> tuple[npt.NDArray[np.float32], NnetState]: ...
+    def forward(self, x: Any, state: NnetState | None = None) -> tuple[Any, NnetState]:
         """x (frames, streams, input) or, of one stream, (frames, input) -> the outputs likewise, and the state after
         the last frame.
 
-        `state` is what the call on the frames before gave; None starts every stream anew.
+        `state` is what the call on the frames before gave; None starts every stream anew. An array gives an array, and
+        no gradients. Raises ModelError for another number of inputs.
         """
         return self._run(list(self), x, state)
 
-    def logits(self, x: Tensor, state: NnetState | None = None) -> tuple[Tensor, NnetState]:
+    @overload
+    def logits(self, x: Tensor, state: NnetState | None = None) -> tuple[Tensor, NnetState]: ...
+    @overload
+    def logits(
+        self, x: npt.NDArray[Any], state: NnetState | None = None
+    ) -> tuple[npt.NDArray[np.float32], NnetState]: ...
+    def logits(self, x: Any, state: NnetState | None = None) -> tuple[Any, NnetState]:
         """As forward, without the Softmax at the end, if there is one."""
         components = list(self)
         return self._run(components[:-1] if isinstance(components[-1], Softmax) else components, x, state)
 
-    def _run(self, components: Sequence[Component], x: Tensor, state: NnetState | None) -> tuple[Tensor, NnetState]:
+    def _run(self, components: Sequence[Component], x: Any, state: NnetState | None) -> tuple[Any, NnetState]:
+        if isinstance(x, np.ndarray):
+            parameter = next(self.parameters(), torch.empty(0))
+            with torch.no_grad():
+                y, state = self._run(components, torch.tensor(x, dtype=parameter.dtype, device=parameter.device), state)
+            return y.cpu().numpy(), state
+        if x.dim() not in (2, 3):
+            raise ModelError(f"features of shape {(*x.shape,)}: give (frames, inputs) or (frames, streams, inputs)")
         if x.shape[-1] != self.input_dim:
             raise ModelError(f"the net takes {self.input_dim} inputs, the features have {x.shape[-1]}")
         if x.dim() == 2:
