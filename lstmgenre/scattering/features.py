@@ -32,6 +32,21 @@ class BankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` is "scatnet" or "kymatio"; kymatio's bank needs its J as `octaves`. Raises DataError for numbers that make no
     bank, or one that nobody could compute.
+
+    Examples
+    --------
+    kymatio's ``Scattering1D(J=8, Q=8, T=8192)``, by the same door as the paper's:
+
+    >>> import numpy as np
+    >>> import lstmgenre
+    >>> kymatio = lstmgenre.FeatureConfig(banks=(lstmgenre.BankConfig("kymatio", (8, 1), octaves=8),))
+    >>> lstmgenre.scatter(np.zeros(22050), 22050, kymatio).shape
+    (6, 234)
+
+    References
+    ----------
+    .. [#andreux2020] M. Andreux et al., "Kymatio: Scattering transforms in Python", Journal of Machine Learning
+       Research, vol. 21, no. 60, pp. 1-6, 2020.
     """
 
     kind: str
@@ -67,6 +82,15 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     loads the audio to round it to 16 bits first, as the paper's WAV files are (section 3.1). The defaults are the
     paper's: 8192 samples at 22 050 Hz (371.5 ms). Raises DataError for numbers that make no features, or ones that
     nobody could compute.
+
+    Examples
+    --------
+    ScatNet's bank of 8 wavelets per octave alone, with neither renormalisation nor logarithm:
+
+    >>> import lstmgenre
+    >>> config = lstmgenre.FeatureConfig(banks=(lstmgenre.BankConfig("scatnet", (8, 1)),), renorm=False, log=False)
+    >>> len(lstmgenre.scatter_rows(config))
+    433
     """
 
     sample_rate: int = 22050

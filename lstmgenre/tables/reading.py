@@ -33,6 +33,16 @@ def read_table(rspecifier: str, kind: Kind = "matrix") -> Iterator[Entry]:
     Raises FormatError (with file, entry and byte) for what is not in Kaldi's form and DataError for what is, but cannot
     be used: an unreadable file, a failed command, a number that is not finite, a key that comes twice. With the option
     `p` such entries are logged and skipped; an archive that is broken ends there, since what follows cannot be found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import lstmgenre
+    >>> with lstmgenre.TableWriter("ark:tiny.ark") as table:
+    ...     table.write("song-1", np.eye(2))
+    >>> for utterance, features in lstmgenre.read_table("ark:tiny.ark"):
+    ...     print(utterance, features.shape, features.dtype)
+    song-1 (2, 2) float32
     """
     spec = parse_rspecifier(rspecifier)
     return _entries(spec, _loaders(spec, kind), same_columns=kind == "matrix")

@@ -27,6 +27,19 @@ class TableWriter:
     Raises UsageError for what is no wspecifier; DataError for a key that is empty, has white space, comes twice or is
     not in the list, for a value that is not of `kind` or not finite, and for a matrix whose number of columns differs
     from the first's.
+
+    Examples
+    --------
+    An archive and a script that points into it, which `copy-feats` and other tools of Kaldi read:
+
+    >>> import numpy as np
+    >>> import lstmgenre
+    >>> with lstmgenre.TableWriter("ark,scp:post.ark,post.scp") as table:
+    ...     table.write("song-1", np.full((3, 2), 0.5))
+    ...     table.write("song-2", np.full((4, 2), 0.5))
+    >>> print(open("post.scp").read(), end="")
+    song-1 post.ark:7
+    song-2 post.ark:53
     """
 
     def __init__(self, wspecifier: str, kind: Kind = "matrix", compress: bool | int = False) -> None:
