@@ -282,6 +282,15 @@ def test_on_the_command_line(music, command, here, monkeypatch):
     low, high = outcome["accuracy"]["interval"]
     assert f"[{low:.1%}, {high:.1%}]" in lines["accuracy"]
     assert lines["by guessing"].startswith("33.3%")
+    right = outcome["right"]
+    name = outcome["system"]["name"]
+    others = {other: count for other, count in right.items() if other != name}
+    margin = right[name] - max(others.values())
+    assert lines["system"].startswith(name)
+    assert f"right on {right[name]} of 18 tracks in cross-validation, " in lines["system"]
+    words = lines["system"].rpartition(", ")[2].split()
+    assert words[:-1] == (["as", "many", "as"] if margin == 0 else [str(margin), "more", "than"])
+    assert others[words[-1]] == max(others.values())
     song = next(music.glob("high/song*.wav"))
     done = command(lines["to use it"].removeprefix("lstmgenre ").replace("SONG", f"'{song}'"))
     assert done.returncode == 0, done.stderr

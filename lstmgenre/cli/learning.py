@@ -18,6 +18,7 @@ from lstmgenre.cli.app import Address, Backend, BackendOption, Json, app, engine
 if TYPE_CHECKING:
     from lstmgenre.learning import Learnt
     from lstmgenre.scoring import TrackScore
+    from lstmgenre.selection import Selection
 
 
 class System(enum.StrEnum):
@@ -73,23 +74,14 @@ def learn(
 
 
 def _for_a_person(learnt: Learnt, model: Path, work: Path) -> list[str]:
-    train, chosen = learnt.train, learnt.selection.chosen
+    train = learnt.train
     counts = Counter(train.utt2genre.values())
     genres = ", ".join(f"{counts[genre]} {genre}" for genre in sorted(counts))
-    own = learnt.selection.scores.tracks[chosen.name].accuracy
-    variant = ", ".join(f"{name} {value:g}" for name, value in (("k", chosen.threshold), ("C", chosen.c)) if value)
-    others = {name: learnt.selection.scores.tracks[name].accuracy.correct for name in learnt.selection.best}
-    del others[chosen.name]
-    next_best = max(others, key=others.__getitem__)
     lines = [
         ("learnt from", f"{len(train.utterances)} tracks by {len(train.spk2utt)} artists: {genres}"),
         ("left out", _left_out(learnt.left_out, work)),
-        (
-            "system",
-            f"{chosen.name}{f' ({variant})' if variant else ''}, right on {own.correct} of {own.total} tracks; "
-            f"the next, {next_best}, on {others[next_best]}",
-        ),
-        ("accuracy", f"{_rate(learnt.selection.worth)} of tracks of artists that are new to it (cross-validation)"),
+        ("system", _system(learnt.selection)),
+        ("accuracy", f"{_rate(learnt.selection.worth)}: what the choice is worth on tracks that it is made without"),
     ]
     if learnt.test_score:
         lines.append(("on the test set", _rate(learnt.test_score)))
@@ -99,6 +91,20 @@ def _for_a_person(learnt: Learnt, model: Path, work: Path) -> list[str]:
         ("to use it", f"lstmgenre predict {shlex.quote(str(model))} SONG"),
     ]
     return [f"{name:<16}{text}" for name, text in lines]
+
+
+def _system(selection: Selection) -> str:
+    """What was chosen, and by how much."""
+    chosen = selection.chosen
+    variant = ", ".join(f"{name} {value:g}" for name, value in (("k", chosen.threshold), ("C", chosen.c)) if value)
+    right = {name: selection.scores.tracks[name].accuracy.correct for name in selection.best}
+    own, total = right.pop(chosen.name), selection.worth.accuracy.total
+    other = max(right, key=right.__getitem__)
+    compared = f"{abs(selection.margin)} {'more' if selection.margin > 0 else 'fewer'} than {other}"
+    return (
+        f"{chosen.name}{f' ({variant})' * bool(variant)}, right on {own} of {total} tracks in cross-validation, "
+        f"{compared if selection.margin else f'as many as {other}'}"
+    )
 
 
 def _left_out(count: int, work: Path) -> str:
