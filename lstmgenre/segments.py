@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from lstmgenre.documents import Share, decode_json
 from lstmgenre.errors import DataError, LstmGenreError
@@ -67,11 +68,12 @@ def _earlier_record(archive: str) -> Pooling | None:
         return None
 
 
-def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
+def pool(posteriors: npt.ArrayLike, threshold: float = THRESHOLD) -> npt.NDArray[np.float32]:
     """LSTM segment feature of one track, equations 11-14.
 
     Shape: posteriors (frames, C), probabilities -> (4 C,) float32. The share counts frames strictly above `threshold`.
-    Raises DataError where there is no frame or a value is no probability (activations or logs given by mistake).
+    Raises DataError for another shape, where there is no frame, and where a value is no probability (activations or
+    logs given by mistake).
 
     Examples
     --------
@@ -90,7 +92,10 @@ def pool(posteriors: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
     .. [#dai2016] J. Dai, S. Liang, W. Xue, C. Ni and W. Liu, "Long short-term memory recurrent neural network based
        segment features for music genre classification", ISCSLP, 2016.
     """
-    if len(posteriors) == 0:
+    posteriors = np.asarray(posteriors)
+    if posteriors.ndim != 2:
+        raise DataError(f"has the shape {posteriors.shape}: pool posteriors (frames, genres)")
+    if not posteriors.size:
         raise DataError("has no frames to pool")
     if not (posteriors.min() >= -_ROUNDING and posteriors.max() <= 1 + _ROUNDING):
         raise DataError(

@@ -2,15 +2,19 @@
 
 import doctest
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from kymatio.scattering1d.frontend.numpy_frontend import ScatteringNumPy1D
+from msgspec import structs
 
 import lstmgenre
 from lstmgenre import audio, svm
+from lstmgenre.audio import mixing
 from lstmgenre.corpora import Track, write_data_dir
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, ModelError
@@ -110,6 +114,8 @@ def test_scatter_is_scatnets_whatever_the_type_of_the_samples(golden):
         np.stack([signal, signal], axis=1).astype(np.int16),
         torch.from_numpy(signal / 32768),
         (signal / 32768).tolist(),
+        signal.astype(">i2"),
+        signal[::-1].copy()[::-1],
     ):
         np.testing.assert_array_equal(lstmgenre.scatter(same, 22050, RAW), features)
 
@@ -142,6 +148,35 @@ def test_scatter_is_extract_scats_to_the_last_bit(tmp_path, rate, subtype, dtype
     ]
 
 
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_an_array_of_many_blocks_is_as_a_file_of_many_blocks(tmp_path, monkeypatch, channels):
+    monkeypatch.setattr(mixing, "BLOCK", 1000)
+    monkeypatch.setattr(mixing, "_AT_ONCE", 700)
+    sound = np.random.default_rng(6).standard_normal((30_011, channels)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
+    for options in ({}, {"sample_rate": 16000}, {"quantise": True}):
+        expected = audio.load(str(tmp_path / "a.wav"), **options)
+        np.testing.assert_array_equal(audio.from_array(sound, 16000, **options), expected)
+
+
+def test_kymatios_bank_comes_by_the_same_door():
+    x = np.random.default_rng(7).standard_normal(2**14) + 0.5
+    theirs = ScatteringNumPy1D(6, len(x), (4, 1), T=256, oversampling=1)
+    # kymatio 0.3.0 takes a mean over the aliases of a coarse filter where a sum is due (its issue 984).
+    for filter_ in (theirs.phi_f, *theirs.psi2_f):
+        filter_["levels"] = [level * 2**k for k, level in enumerate(filter_["levels"])]
+    bank = lstmgenre.BankConfig("kymatio", [4, 1], 6)  # lists, as they come from JSON, are as good
+    config = lstmgenre.FeatureConfig(banks=[bank], window=256, renorm=False, log=False)
+    edge = 24  # frames whose filters reach past the ends, which kymatio extends in another way
+    actual = lstmgenre.scatter(x, 22050, config).T[:, edge:-edge]
+    expected = theirs.scattering(x)[:, edge:-edge]
+    assert np.linalg.norm(actual - expected) < 1e-5 * np.linalg.norm(expected)
+    rows, meta = lstmgenre.scatter_rows(config), theirs.meta()
+    assert rows["order"].tolist() == meta["order"].tolist()
+    np.testing.assert_allclose(np.column_stack([rows["f1_hz"], rows["f2_hz"]]), 22050 * meta["xi"])
+    assert [(j1,) if j2 < 0 else (j1, j2) for j1, j2 in rows[["j1", "j2"]][1:]] == meta["key"][1:]
+
+
 def test_rows_are_scatnets(golden):
     rows = lstmgenre.scatter_rows()
     for field in ("order", "j1", "j2"):
@@ -155,16 +190,12 @@ def test_rows_are_scatnets(golden):
 
 def test_scatter_in_sixteen_bits_is_that_of_sixteen_bits():
     sound = 0.1 * np.random.default_rng(1).standard_normal(9000)
-    import msgspec
-
-    quantised = msgspec.structs.replace(SMALL, quantise=True)
+    quantised = structs.replace(SMALL, quantise=True)
     sixteen = np.round(sound.astype(np.float32) * 32768).clip(-32768, 32767).astype(np.int16)
     np.testing.assert_array_equal(lstmgenre.scatter(sound, 4000, quantised), lstmgenre.scatter(sixteen, 4000, SMALL))
 
 
 def test_threads_do_not_disturb_one_another():
-    from concurrent.futures import ThreadPoolExecutor
-
     rng = np.random.default_rng(2)
     sounds = [rng.standard_normal(rng.integers(20_000, 60_000)) for _ in range(12)]
     alone = [lstmgenre.scatter(sound, 4000, SMALL) for sound in sounds]
@@ -247,6 +278,19 @@ def test_a_network_takes_arrays_as_tensors(shape, function):
 def test_features_that_do_not_fit_a_network_are_refused(x):
     with pytest.raises(ModelError, match=r"the net takes 5 inputs|features of shape"):
         init.lstm(5, [3], [4], 2, 777)(x)
+
+
+def test_posteriors_are_pooled_by_the_equations_whatever_holds_them():
+    posteriors = np.random.default_rng(8).dirichlet([0.05] * 3, 40)
+    by_hand = [[max(p), min(p), sum(p) / 40, sum(x > 0.8 for x in p) / 40] for p in posteriors.T.tolist()]
+    for same in (posteriors, posteriors.tolist(), torch.from_numpy(posteriors)):
+        np.testing.assert_allclose(lstmgenre.pool(same, 0.8).reshape(4, 3).T, by_hand, rtol=1e-6)
+
+
+@pytest.mark.parametrize("posteriors", [np.zeros(6), np.zeros((0, 6)), np.zeros((6, 0)), np.zeros((2, 2, 2)), [[2.0]]])
+def test_what_is_no_posteriors_is_not_pooled(posteriors):
+    with pytest.raises(DataError, match=r"^has (the shape .*|no frames to pool)$|^holds values outside"):
+        lstmgenre.pool(posteriors)
 
 
 def test_signatures_show_what_is_needed():

@@ -3,6 +3,7 @@
 An ignore that is not needed is an error: a wrong call has to be one.
 """
 
+from collections.abc import Iterator
 from typing import Any, assert_type
 
 import numpy as np
@@ -30,9 +31,16 @@ def networks(net: lstmgenre.Nnet, array: npt.NDArray[np.float64], tensor: torch.
 
 
 def systems(posteriors: npt.NDArray[np.float32]) -> None:
-    assert_type(lstmgenre.pool(posteriors), npt.NDArray[Any])
+    assert_type(lstmgenre.pool(posteriors), npt.NDArray[np.float32])
     assert_type(lstmgenre.load("model").predict("song.wav").genre, str)
     assert_type(lstmgenre.load("model"), lstmgenre.Bundle)
-    lstmgenre.read_table("ark:a.ark", "matrices")  # type: ignore[arg-type]
+
+
+def tables() -> None:
+    for utterance, features in lstmgenre.read_table("scp:feats.scp"):
+        assert_type(utterance, str)
+        assert_type(features, npt.NDArray[np.float32])
+    assert_type(lstmgenre.read_table("ark:ali.ark", "int-vector"), Iterator[tuple[str, Any]])
+    lstmgenre.read_table("ark:a.ark", "matrices")  # type: ignore[call-overload]
     with lstmgenre.TableWriter("ark:a.ark", "vector") as table:
         assert_type(table, lstmgenre.TableWriter)

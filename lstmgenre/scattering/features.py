@@ -54,6 +54,7 @@ class BankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     octaves: int | None = None
 
     def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "quality", tuple(self.quality))  # a caller may give a list
         if self.kind not in ("scatnet", "kymatio"):
             raise DataError(f"scattering: no kind of bank is called {self.kind!r}: use scatnet or kymatio")
         if len(self.quality) != 2 or not all(1 <= q <= MAX_QUALITY for q in self.quality):
@@ -101,6 +102,7 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     quantise: bool = False
 
     def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "banks", tuple(self.banks))
         if not 4 <= self.window <= MAX_WINDOW or self.window & (self.window - 1):
             raise DataError(
                 f"scattering: the window should be a power of two from 4 to {MAX_WINDOW}, not {self.window} samples"

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.tables.cursor import Cursor
@@ -24,6 +25,12 @@ logger = logging.getLogger(__name__)
 Entry = tuple[str, Any]
 
 
+@overload
+def read_table(
+    rspecifier: str, kind: Literal["matrix", "vector"] = "matrix"
+) -> Iterator[tuple[str, npt.NDArray[np.float32]]]: ...
+@overload
+def read_table(rspecifier: str, kind: Kind) -> Iterator[Entry]: ...
 def read_table(rspecifier: str, kind: Kind = "matrix") -> Iterator[Entry]:
     """Yield (key, value) in the order of the table, with one value in memory at a time.
 
