@@ -10,6 +10,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import kaldiio
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -259,3 +260,18 @@ def test_the_pipe_from_features_to_segments_keeps_its_memory(here, python):
     peaks = [json.loads(python(code, str(count)).stdout) for count in (1_000, 10_000)]
     assert sum(1 for _ in read_table("ark:10000.ark", "vector")) == 10_000
     assert (np.diff(peaks, axis=0) < 10_000).all(), peaks  # kilobytes
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (np.arange(12, dtype=np.float32).reshape(3, 4), "matrix"),
+        (np.arange(5, dtype=np.float32), "vector"),
+        (np.arange(-3, 4, dtype=np.int32), "int-vector"),
+    ],
+)
+def test_what_is_written_is_what_kaldiio_writes(here, value, kind):
+    with TableWriter("ark:ours.ark", kind) as table:
+        table.write("a", value)
+    kaldiio.save_ark("theirs.ark", {"a": value})
+    assert Path("ours.ark").read_bytes() == Path("theirs.ark").read_bytes()

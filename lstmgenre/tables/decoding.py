@@ -2,6 +2,9 @@
 
 A binary value starts with "\\0B", a text one does not. Nothing else is understood: in particular a payload that holds a
 Python pickle (kaldiio's `PKL`) is refused unread.
+
+kaldiio reads too, and is not what reads here: it takes the first line of a text matrix of whole numbers for integers,
+decompresses four of the seven kinds wrongly, and opens pickles. What it writes is read the same.
 """
 
 from __future__ import annotations
