@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL_SCRIPTS := $(shell git ls-files '*.sh' .ci/run)
 
-.PHONY: setup demo test quick lint docs dist clean
+.PHONY: setup demo test quick fuzz lint docs dist clean
 
 setup: $(VENV)/.installed
 
@@ -25,6 +25,12 @@ test: setup
 
 quick: setup
 	$(BIN)/python -m pytest -n 2 -m 'not system and not slow'
+
+# Damaged files, for every parser. What breaks one is kept as fuzz-*.bin.
+INPUTS ?= 100000
+SEED   ?= 1
+fuzz: setup
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 lint: setup
 	$(BIN)/ruff check .

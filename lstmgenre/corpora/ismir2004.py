@@ -20,7 +20,9 @@ from pathlib import Path
 from lstmgenre.corpora import LeftOut, Offer
 from lstmgenre.corpora.intake import Intake
 from lstmgenre.datadir import DataDir
+from lstmgenre.documents import LARGEST
 from lstmgenre.errors import DataError, FormatError
+from lstmgenre.files import read_all
 from lstmgenre.tables import open_input
 
 logger = logging.getLogger(__name__)
@@ -93,7 +95,7 @@ def _read_split(src: Path, folder: str) -> tuple[list[Offer], list[Path]]:
 def _read_tracklist(path: Path, audio: Path) -> Iterator[Offer]:
     with open_input(os.fspath(path)) as stream:
         # Bytes that are no UTF-8 become U+FFFD, as one already is in the published list.
-        text = stream.read().decode("utf-8-sig", errors="replace")
+        text = read_all(stream, LARGEST, str(path)).decode("utf-8-sig", errors="replace")
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for row in rows:

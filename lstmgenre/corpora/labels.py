@@ -12,7 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lstmgenre.documents import LARGEST
 from lstmgenre.errors import FormatError
+from lstmgenre.files import read_all
 from lstmgenre.tables import open_input
 
 logger = logging.getLogger(__name__)
@@ -112,7 +114,7 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> Iterator
 def _rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, list[str]]]:
     """The rows of a CSV that are not empty, and where each stands. Raises FormatError where it is none."""
     with open_input(os.fspath(path)) as stream:
-        text = stream.read().decode("utf-8-sig", errors="surrogateescape")
+        text = read_all(stream, LARGEST, str(path)).decode("utf-8-sig", errors="surrogateescape")
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for row in rows:

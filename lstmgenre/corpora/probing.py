@@ -13,14 +13,18 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from lstmgenre.corpora.naming import rxfilename
-from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_output, open_own, own_directory
+from lstmgenre.documents import LARGEST, Count, Scalar, decode_json
+from lstmgenre.errors import DataError, FormatError
+from lstmgenre.files import atomic_output, open_own, own_directory, read_file
 from lstmgenre.parallel.run import run
 
 MIN_SECONDS = 8192 / 22050  # an analysis window of 370 ms (paper, section 3.1: T = 2^13 samples)
@@ -43,10 +47,10 @@ class Recording:
     """
 
     path: str
-    size: int = 0
-    time: int = 0  # of the last change, ns
+    size: Count = 0
+    time: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] = 0  # of the last change, ns
     content: str = ""
-    seconds: float = 0.0
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
     tags: dict[str, str] = field(default_factory=dict)
     warning: str = ""
     reason: str = ""
@@ -127,13 +131,13 @@ def probe_shard(shard: Shard) -> None:
     A file at which two processes were lost is taken to be their end, and not opened again.
     """
     done = {found.path for found in _read(shard.journal)}
-    begun = Counter(shard.journal.read_text(encoding="utf-8", errors="replace").splitlines())
+    begun = Counter(_lines(shard.journal))
     with open_own(shard.journal) as journal:
         for path in shard.paths:
             if path in done:
                 continue
             beginning = json.dumps({"begun": path})
-            if begun[beginning] < _LOSSES:
+            if begun[beginning.encode()] < _LOSSES:
                 journal.write(beginning + "\n")
                 journal.flush()
                 found = probe(path)
@@ -148,12 +152,11 @@ def kept(out: Path) -> dict[str, Recording]:
     return {found.path: found for found in _read(out / "intake.jsonl")}
 
 
-def kept_head(out: Path) -> Any:
+def kept_head(out: Path) -> dict[str, Scalar] | None:
     """How the last run that came to its end was asked to split; None if that is not known."""
     try:
-        with open(out / "intake.jsonl", encoding="utf-8", errors="replace") as stream:
-            return json.loads(stream.readline())
-    except (OSError, ValueError, RecursionError):
+        return decode_json(next(iter(_lines(out / "intake.jsonl")), b""), dict[str, Scalar])
+    except FormatError:
         return None
 
 
@@ -177,7 +180,7 @@ def _is_same(found: Recording) -> bool:
 
 def _count(journal: Path) -> int:
     """How many files it tells of, without reading what."""
-    return journal.read_bytes().count(b'{"path": ')
+    return sum(line.startswith(b'{"path": ') for line in _lines(journal))
 
 
 def _write(path: Path, *lines: Mapping[str, Any]) -> None:
@@ -188,18 +191,16 @@ def _write(path: Path, *lines: Mapping[str, Any]) -> None:
 def _read(path: Path) -> Sequence[Recording]:
     """The lines that are whole: a kill or a power cut may leave anything, and what is lost is found out again."""
     found = []
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        try:
-            values = json.loads(line)
-            if {name: type(value) for name, value in values.items()} == _TYPES:
-                found.append(Recording(**values))
-        except (ValueError, AttributeError, RecursionError):
-            continue
+    for line in _lines(path):
+        with suppress(ValueError, RecursionError):
+            # By Python's parser: the name of a file that is not UTF-8 is no JSON to others.
+            found.append(msgspec.convert(json.loads(line), Recording))
     return found
 
 
-_TYPES = {name: type(value) for name, value in asdict(Recording("")).items()}
+def _lines(path: Path) -> list[bytes]:
+    """None where there is no file."""
+    try:
+        return read_file(path, LARGEST).splitlines()
+    except DataError:
+        return []
