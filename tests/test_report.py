@@ -310,7 +310,7 @@ def test_json_and_csv_hold_the_same_numbers_as_the_scores(recipe, out):
 
 def test_results_md_says_what_a_reader_must_know(out):
     text = (out / "RESULTS.md").read_text(encoding="utf-8")
-    assert "4.39 points over its baseline-DNN1 (85.32%) and 2.19 points over the majority vote" in text
+    assert text.startswith("# Results of exp, test\n")
     # Six artists with four test tracks each, of whom four are known from training.
     assert "| test | 24 | 16 |" in text
     assert "choice in which no test track has a part. Of these that is LSTM(5-2-3), whose FSeg has" in text
@@ -321,6 +321,23 @@ def test_results_md_says_what_a_reader_must_know(out):
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(columns) == 1
+
+
+PAPER_SAYS = "4.39 points over its baseline-DNN1 (85.32%) and 2.19 points over the majority vote"
+
+
+def test_the_paper_and_ismir_2004_are_told_of_where_they_are_in_it(recipe, tmp_path):
+    root = shutil.copytree(recipe, tmp_path / "copy")
+    write(root / "exp", tmp_path / "own", figure_3=False)
+    own = (tmp_path / "own/RESULTS.md").read_text(encoding="utf-8")
+    own = own.partition("## How this was made")[0]  # where paths are
+    assert not re.search("paper|ismir|729|Table [24]", own, re.IGNORECASE)
+    run = {"name": "prep-data ismir2004", "command": "x", "options": {}, "versions": {}, "started": "2026"}
+    write_json(root / "exp/log/prep-data.json", run | {"seconds": 1.0})
+    write(root / "exp", tmp_path / "ismir", figure_3=False)
+    ismir = (tmp_path / "ismir/RESULTS.md").read_text(encoding="utf-8")
+    for words in (PAPER_SAYS, "Table 4. Segment features", "ISMIR 2004's evaluation part"):
+        assert words in ismir
 
 
 class Page(HTMLParser):

@@ -15,6 +15,7 @@ from lstmgenre.report.results import (
     ReportTable,
     System,
     artists_table,
+    is_in_paper,
     mcnemar_table,
     networks_table,
     recall_table,
@@ -42,6 +43,15 @@ class Findings:
     plots: Sequence[Plot] = ()
     """None without matplotlib."""
 
+    @property
+    def of_ismir2004(self) -> bool:
+        return any(run.name == "prep-data ismir2004" for _, run in self.runs)
+
+    @property
+    def of_paper(self) -> bool:
+        """Whether there is anything that the paper has, too: its corpus, or one of its networks."""
+        return self.of_ismir2004 or any(is_in_paper(e) for e in self.experiments)
+
 
 def sections(findings: Findings) -> list[Section]:
     """The report, in the order of the paper."""
@@ -50,10 +60,10 @@ def sections(findings: Findings) -> list[Section]:
         ("Summary", _summary(findings)),
         ("Frames and majority vote", _frames(findings)),
         ("Segment features", _segments(findings)),
-        ("What the paper says", _PAPER_SAYS),
+        ("What the paper says", _PAPER_SAYS if findings.of_paper else []),
         ("Scores of tracks and frames", _plots(findings, "figure2")),
         ("The threshold k", _thresholds(findings)),
-        ("Genre by genre", [_BALANCE, recall_table(experiments), *_plots(findings, "confusion")]),
+        ("Genre by genre", [_balance(findings), recall_table(experiments), *_plots(findings, "confusion")]),
         ("Is a difference more than chance?", _significance(findings)),
         ("Artists and honest splits", _splits(findings)),
         ("Learning curves", _learning(findings)),
@@ -65,22 +75,19 @@ def sections(findings: Findings) -> list[Section]:
 _INTERVALS = (
     "In brackets: 95% intervals. Tracks count as independent (those of one artist are not quite) and have Wilson's "
     "interval. The frames of a track are right or wrong together, so that the interval of a frame accuracy comes from "
-    "resampling tracks (percentile bootstrap, seeded). A column named paper has the accuracy from the paper's Table 2 "
-    "or 4, on its corpus, where the layers are the same."
+    "resampling tracks (percentile bootstrap, seeded)."
+)
+_PAPER_COLUMN = (
+    "A column named paper has the accuracy from the paper's Table 2 or 4, on its corpus, where the layers are the same."
 )
 _CROSS_FIT = (
-    "LSeg-cfN and FSeg-cfN are ours: for them the SVM learns on posteriors of networks that had not seen the track in "
-    "training, as is the case for every test track, in N folds. The paper's SVM learns on posteriors of tracks that "
-    "its network was trained on, which look better than those of new ones."
+    "For LSeg-cfN and FSeg-cfN the SVM learns on posteriors of networks that had not seen the track in training, as is "
+    "the case for every test track, in N folds. Otherwise it learns on posteriors of tracks that its network was "
+    "trained on, which look better than those of new ones."
 )
 _SELECTED = (
     "Systems with -sel have k and C chosen by cross-validation on training tracks, artists apart; the others have the "
-    "configured k, 0.9 in the paper, and C = 1."
-)
-_BALANCE = (
-    "Recall is the share of a genre's tracks that are called so. An accuracy over unequal genres is mostly about the "
-    "large ones: 320 of the paper's 729 test tracks, 44%, are classical. The macro average counts each "
-    "genre alike."
+    "configured ones."
 )
 _ISMIR2004 = (
     "Each of the 729 tracks of ISMIR 2004's evaluation part is by an artist of its training part: accuracy on it tells "
@@ -113,6 +120,14 @@ _PAPER_SAYS: list[Block] = [
 ]
 
 
+def _balance(findings: Findings) -> str:
+    example = ": 320 of the paper's 729 test tracks, 44%, are classical" if findings.of_paper else ""
+    return (
+        "Recall is the share of a genre's tracks that are called so. An accuracy over unequal genres is mostly about "
+        f"the large ones{example}. The macro average counts each genre alike."
+    )
+
+
 def _summary(findings: Findings) -> list[Block]:
     every = systems(findings.experiments)
     best = _best(every)
@@ -123,12 +138,15 @@ def _summary(findings: Findings) -> list[Block]:
         for other in _references(every, best)
     ]
     seen = sorted((e.score for e in findings.experiments if e.score.seen), key=lambda score: -len(score.seen))
-    return [
-        *(f"This is no test score: {score.about_seen()}." for score in seen[:1]),
-        f"{len(every)} systems were scored on the {counts} of the split {findings.split}. The best of them is "
-        f"{best.label} with {_percent(best.score.accuracy)} and a macro average recall of {best.score.macro_recall:.2%}"
-        f"{''.join(f', {gain}' for gain in gains)}. It was chosen by these very tracks, which flatters it.",
-    ]
+    seen_by = f"{best.label} with {_percent(best.score.accuracy)}"
+    recall = f"a macro average recall of {best.score.macro_recall:.2%}{''.join(f', {gain}' for gain in gains)}"
+    scored = (
+        f"1 system was scored on the {counts} of the split {findings.split}: {seen_by} and {recall}."
+        if len(every) == 1
+        else f"{len(every)} systems were scored on the {counts} of the split {findings.split}. The best of them is "
+        f"{seen_by} and {recall}. It was chosen by these very tracks, which flatters it."
+    )
+    return [*(f"This is no test score: {score.about_seen()}." for score in seen[:1]), scored]
 
 
 def _best(every: Sequence[System]) -> System:
@@ -143,8 +161,13 @@ def _references(every: Sequence[System], best: System) -> Iterator[System]:
 
 
 def _frames(findings: Findings) -> list[Block]:
-    table = table2(findings.experiments).as_table()
-    return [table, _INTERVALS] if table.rows else []
+    table = _titled(table2(findings.experiments).as_table(), findings)
+    return [table, _INTERVALS, *([_PAPER_COLUMN] if "paper" in table.head else [])] if table.rows else []
+
+
+def _titled(table: ReportTable, findings: Findings) -> ReportTable:
+    """Without the number of the paper's table where nothing is the paper's."""
+    return table if findings.of_paper else table._replace(title=table.title.partition(". ")[2])
 
 
 def _significance(findings: Findings) -> list[Block]:
@@ -153,7 +176,7 @@ def _significance(findings: Findings) -> list[Block]:
 
 
 def _segments(findings: Findings) -> list[Block]:
-    table = table4(findings.experiments).as_table()
+    table = _titled(table4(findings.experiments).as_table(), findings)
     if not table.rows:
         return []
     names = [name for e in findings.experiments for name in e.segment_systems]
@@ -175,7 +198,7 @@ def _thresholds(findings: Findings) -> list[Block]:
 
 def _splits(findings: Findings) -> list[Block]:
     splits = {findings.split: findings.experiments, **findings.others}
-    blocks: list[Block] = [_ISMIR2004, artists_table(splits)]
+    blocks: list[Block] = [*([_ISMIR2004] if findings.of_ismir2004 else []), artists_table(splits)]
     best = _best(systems(findings.experiments))
     for name, others in findings.others.items():
         for other in systems(others):

@@ -33,18 +33,22 @@ def _scores(findings: Findings) -> Iterator[Plot]:
     posteriors = {utterance: frames for utterance, frames in every.items() if utterance in truth}
     yield Plot(
         "figure2",
-        "Figure 2 of the paper: (a) maximum, (b) minimum and (c) mean score of each genre in each track, and (d) the "
+        f"{_figure(2, findings)}(a) maximum, (b) minimum and (c) mean score of each genre in each track, and (d) the "
         f"scores of all frames, by {network.label}. Tracks stand in the order of their true genres.",
         f"Scores of {len(posteriors)} tracks for each genre, 0 to 1, in four panels with a part for each true genre.",
         **figures.render(partial(figures.scores, posteriors, truth, network.score.genres)),
     )
 
 
+def _figure(number: int, findings: Findings) -> str:
+    return f"Figure {number} of the paper: " if findings.of_paper else "Here: "
+
+
 def _thresholds(findings: Findings) -> Iterator[Plot]:
     if findings.thresholds:
         yield Plot(
             "figure3",
-            "Figure 3 of the paper: accuracy on tracks of the SVMs on LSeg and FSeg features over the threshold k.",
+            f"{_figure(3, findings)}accuracy on tracks of the SVMs on LSeg and FSeg features over the threshold k.",
             "A line of accuracy over k for each SVM in a panel for each network; the numbers are in the table below.",
             **figures.render(partial(figures.thresholds, findings.thresholds)),
         )

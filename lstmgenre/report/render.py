@@ -93,6 +93,7 @@ tbody th {{ font-weight: 400 }}
 tbody tr:hover {{ background: var(--shade) }}
 figure {{ margin: 1.5rem 0 }}
 figure img {{ max-width: 100%; height: auto }}
+@media (max-width: 44rem) {{ figure img {{ max-width: none; width: 40rem }} }}
 figcaption {{ max-width: 46rem; color: var(--faint); font-size: .875rem }}
 pre {{ padding: .8rem 1rem; background: var(--shade); font-size: .8rem; line-height: 1.6 }}
 </style>
@@ -125,11 +126,12 @@ def _html_block(block: Block) -> str:
         case Code(lines):
             return _scrolling("Commands", f"<pre><code>{chr(10).join(map(_escape, lines))}</code></pre>")
         case Plot():
-            return (
-                f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{_data_uri(block.dark_svg)}">'
+            picture = (
+                f'<picture><source media="(prefers-color-scheme: dark)" srcset="{_data_uri(block.dark_svg)}">'
                 f'<img src="{_data_uri(block.svg)}" alt="{_escape(block.alt)}"></picture>'
-                f"<figcaption>{_escape(block.caption)}</figcaption></figure>"
             )
+            scrolling = _scrolling(block.name, picture)
+            return f"<figure>{scrolling}<figcaption>{_escape(block.caption)}</figcaption></figure>"
         case ReportTable():
             head = "".join(f'<th scope="col">{_escape(cell)}</th>' for cell in block.head)
             rows = "\n".join(f"<tr>{_html_row(row)}</tr>" for row in block.rows)

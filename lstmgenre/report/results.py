@@ -98,6 +98,11 @@ class AccuracyTable:
                     yield {"model": label, "system": name, **_numbers(rate.score), "paper": rate.paper}
 
 
+def is_in_paper(experiment: Experiment) -> bool:
+    """Whether it has the layers of one of the paper's networks."""
+    return (experiment.recurrent, experiment.layers) in _PAPER
+
+
 def _percent(rate: Rate | None) -> str:
     return f"{rate.score.accuracy.rate:.2%}" if rate else "-"
 

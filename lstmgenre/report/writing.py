@@ -57,7 +57,7 @@ def write(
         findings.plots = plots(findings)
     else:
         logger.warning("no plots: matplotlib is not installed: pip install 'lstmgenre[plot]'")
-    _write(out, f"Results of {root}, {split}", sections(findings), findings.plots)
+    _write(out, f"Results of {root.resolve().name}, {split}", sections(findings), findings.plots)
 
 
 def _write(out: Path, title: str, document: list[Section], plots: Sequence[Plot]) -> None:
