@@ -351,6 +351,8 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(trained, packed, tmp_path):
     before = (packed / "svm.json").read_bytes()
     bundle.pack([trained / "exp/lstm"], "lseg", packed)
     assert (packed / "svm.json").read_bytes() != before
+    for name in ("final.nnet", "training.json"):  # make and -nt see that a network is no newer for being packed
+        assert (packed / name).stat().st_mtime_ns == (trained / "exp/lstm" / name).stat().st_mtime_ns
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "diary").write_text("dear")
