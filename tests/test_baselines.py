@@ -100,9 +100,9 @@ def test_an_unreadable_track_is_named(corpus, tmp_path):
         baselines.mfcc_vectors(data, jobs=2)
 
 
-def test_scores_on_the_command_line_lie_where_report_looks(corpus, shell, tmp_path):
-    done = shell(f"lstmgenre score-baselines {corpus}/train {corpus}/test exp --nj 2")
+def test_scores_on_the_command_line_lie_where_report_looks(corpus, command, here):
+    done = command(f"score-baselines {corpus}/train {corpus}/test exp")
     assert done.returncode == 0, done.stderr
-    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("score.json"))
+    written = sorted(str(path.relative_to(here)) for path in here.rglob("score.json"))
     assert written == [f"exp/{name}/test/score.json" for name in ("majority", "mfcc_svm", "scat_svm")]
     assert "scat_svm: 12 of 12 tracks" in done.stderr
