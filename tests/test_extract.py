@@ -51,6 +51,30 @@ def test_each_utterance_gets_the_features_of_its_audio(data):
     assert len((data.path / "data" / "scat_paths.txt").read_text().splitlines()) == transform.dim + 1
 
 
+def test_what_fails_half_way_leaves_nothing_in_the_archive(data, monkeypatch):
+    blocks = ScatteringFeatures.blocks
+    calls = iter(range(99))
+
+    def failing(self, samples):
+        k = next(calls)
+        yield from blocks(self, samples)
+        if k == 2:
+            raise DataError("half-way")
+
+    whole = {name: audio.load(path, sample_rate=4000) for name, path in data.wav_scp.items()}
+    monkeypatch.setattr(ScatteringFeatures, "blocks", failing)
+    result = extract.extract(data, SMALL, max_failed=0.5)
+    monkeypatch.undo()
+    (lost,) = result.failed
+    written = features_of(DataDir.read(data.path))
+    assert sorted([*written, lost]) == data.utterances
+    transform = ScatteringFeatures(SMALL)
+    for name, matrix in written.items():
+        np.testing.assert_array_equal(matrix, transform(whole[name]))
+    (archive,) = (data.path / "data").glob("*.ark")
+    assert [key for key, _ in read_table(f"ark:{archive}")] == sorted(written)
+
+
 def test_a_bad_recording_does_not_stop_the_others(data):
     """What ended whole runs: a wav of a header alone, a segment where no recording is, one that a decoder breaks at."""
     good = data.utterances

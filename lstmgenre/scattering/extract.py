@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+import numpy as np
 
 import lstmgenre.audio.resampling  # noqa: F401 (torch, before a worker limits its threads)
 from lstmgenre import audio, files, tables
@@ -46,7 +47,7 @@ from lstmgenre.scattering.journal import (
     is_begun,
     read_journals,
 )
-from lstmgenre.tables.encoding import encode
+from lstmgenre.tables.encoding import encode, matrix_header
 
 logger = logging.getLogger(__name__)
 
@@ -293,9 +294,12 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
         for source in shard.sources:
             if source.key in finished:
                 continue
+            end = archive.tell()
             try:
                 entry = _write(archive, source, shard, transform)
             except DataError as error:
+                archive.truncate(end)  # less what was written before it failed
+                archive.seek(end)
                 logger.warning("%s: %s", source.utterance, error)
                 failed[source.key] = str(error)
                 continue
@@ -334,10 +338,15 @@ def _write(archive: IO[bytes], source: Source, shard: Shard, transform: Scatteri
         end=source.end,
         quantise=shard.config.quantise,
     )
-    features = transform(samples)
+    frames = transform.frames(samples)
     archive.write(f"{source.utterance} ".encode())
     offset = archive.tell()
-    archive.writelines(encode(features, "matrix", text=False, method=int(shard.compress)))
+    if shard.compress:  # which has to see all of a matrix before it can write the first number
+        archive.writelines(encode(transform(samples), "matrix", text=False, method=1))
+    else:  # a day of audio has a gigabyte of features
+        archive.write(matrix_header(frames, transform.dim))
+        for block in transform.blocks(samples):
+            archive.write(np.ascontiguousarray(block, "<f4").data)
     seconds = len(samples) / shard.config.sample_rate
     recording = source.state, source.content
-    return Entry(source.utterance, source.key, offset, archive.tell(), len(features), seconds, *recording)
+    return Entry(source.utterance, source.key, offset, archive.tell(), frames, seconds, *recording)

@@ -38,10 +38,15 @@ def encode(value: Any, kind: Kind, text: bool, method: int = 0) -> list[Any]:
     if kind != "matrix":
         return [b"\0B" + _BINARY[kind](value)]
     if not value.size:
-        return [b"\0BFM " + _sized(0, 0)]  # Kaldi knows one empty matrix
+        return [matrix_header(0, 0)]  # Kaldi knows one empty matrix
     if method:
         return [b"\0B" + compression.compress(value, method)]
-    return [b"\0BFM " + _sized(*value.shape), value.astype("<f4", copy=False)]
+    return [matrix_header(*value.shape), value.astype("<f4", copy=False)]
+
+
+def matrix_header(rows: int, columns: int) -> bytes:
+    """What stands before the numbers of a matrix that is not compressed: rows of little-endian float32."""
+    return b"\0BFM " + _sized(rows, columns)
 
 
 def _float_array(value: Any, dimensions: int) -> np.ndarray:
