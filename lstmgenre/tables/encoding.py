@@ -1,7 +1,7 @@
 """One value -> Kaldi's bytes, binary or text.
 
-kaldiio writes the same bytes for uncompressed values, but copies each matrix once more, which takes a tenth of the
-speed of a table, and needs 10 ms for a vector of 20 000 integers, where 20 us do.
+kaldiio encodes uncompressed matrices, vectors and int-vectors. Text, which it has not as Kaldi has it, compression, of
+which it gets four of Kaldi's seven kinds wrong, and posteriors are ours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from lstmgenre.errors import DataError
 from lstmgenre.tables import compression
-from lstmgenre.tables.rules import INT32, SIZED_INT, Kind, as_float32, check_key, is_finite
+from lstmgenre.tables.rules import INT32, Kind, as_float32, check_key, is_finite
 
 
 def checked(value: Any, kind: Kind) -> Any:
@@ -35,18 +35,36 @@ def encode(value: Any, kind: Kind, text: bool, method: int = 0) -> list[Any]:
     """
     if text or kind == "token":
         return [_TEXT[kind](value).encode()]
-    if kind != "matrix":
+    if kind in _BINARY:
         return [b"\0B" + _BINARY[kind](value)]
-    if not value.size:
-        return [matrix_header(0, 0)]  # Kaldi knows one empty matrix
-    if method:
+    if method and value.size:
         return [b"\0B" + compression.compress(value, method)]
-    return [matrix_header(*value.shape), value.astype("<f4", copy=False)]
+    if kind == "matrix" and not value.size:
+        value = value.reshape(0, 0)  # Kaldi knows one empty matrix
+    from kaldiio.matio import write_array  # brings in soundfile
+
+    buffers = _Buffers()
+    write_array(buffers, value.view(_Lent))
+    return [b"".join(buffers[:-1]), buffers[-1]] if kind != "int-vector" else [b"".join(buffers)]
 
 
 def matrix_header(rows: int, columns: int) -> bytes:
-    """What stands before the numbers of a matrix that is not compressed: rows of little-endian float32."""
+    """What stands before the numbers of a matrix that is not compressed, rows of little-endian float32: for one whose
+    rows are still to come."""
     return b"\0BFM " + _sized(rows, columns)
+
+
+class _Buffers(list[Any]):
+    """Takes what is written to it as it is."""
+
+    write = list.append
+
+
+class _Lent(np.ndarray):
+    """An array whose bytes are lent where kaldiio would have a copy: that costs a tenth of the speed of a table."""
+
+    def tobytes(self, order: Any = "C") -> Any:
+        return np.asarray(self)
 
 
 def _float_array(value: Any, dimensions: int) -> np.ndarray:
@@ -84,12 +102,6 @@ def _sized(*numbers: int) -> bytes:
     return b"".join(struct.pack("<Bi", 4, number) for number in numbers)
 
 
-def _int_vector_bytes(vector: np.ndarray) -> bytes:
-    items = np.empty(len(vector), SIZED_INT)
-    items["size"], items["value"] = 4, vector
-    return _sized(len(vector)) + items.tobytes()
-
-
 def _posterior_bytes(frames: list[list[tuple[int, float]]]) -> bytes:
     pairs = struct.Struct("<BiBf")
     return _sized(len(frames)) + b"".join(
@@ -98,8 +110,6 @@ def _posterior_bytes(frames: list[list[tuple[int, float]]]) -> bytes:
 
 
 _BINARY: dict[Kind, Callable[[Any], bytes]] = {
-    "vector": lambda vector: b"FV " + _sized(len(vector)) + vector.astype("<f4").tobytes(),
-    "int-vector": _int_vector_bytes,
     "posterior": _posterior_bytes,
     "int": _sized,
     "float": lambda number: struct.pack("<Bf", 4, number),
