@@ -123,15 +123,15 @@ class Trial:
         return self.decisions[fold, frozenset({fold} if without is None else {fold, without})]
 
 
-def try_out(evidence: Evidence, names: Collection[str] = SYSTEMS) -> Iterator[Trial]:
-    """A trial of each of the `variants`. Raises DataError where there are fewer than three folds, or an SVM has fewer
+def try_out(evidence: Evidence, systems: Sequence[System]) -> Iterator[Trial]:
+    """A trial of each of the `systems`. Raises DataError where there are fewer than three folds, or an SVM has fewer
     than two genres to learn from.
     """
     folds = range(len(evidence.folds))
     if len(folds) < 3:
         raise DataError(f"{len(folds)} folds: to choose a system and say what it is worth takes three: add artists")
     held_out = [frozenset(some) for count in (1, 2) for some in combinations(folds, count)]
-    for system in variants(names):
+    for system in systems:
         decisions: dict[tuple[int, frozenset[int]], Decisions] = {}
         for held in held_out:
             decide = _decider(evidence, system, [u for k in folds if k not in held for u in evidence.folds[k]])

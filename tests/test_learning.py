@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from lstmgenre import score_json, selection, svm
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
 from lstmgenre.expdir import History
-from lstmgenre.learning import Corpus, Settings, learn, networks
+from lstmgenre.learning import Corpus, Means, Settings, evaluation, learn, networks
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scoring import majority_vote
 from lstmgenre.selection import Selection
@@ -172,6 +173,29 @@ def test_a_run_that_was_killed_goes_on_and_ends_alike(learnt, music, tmp_path, m
     expected, found = content_of(root / "model"), content_of(tmp_path / "model")
     expected.pop("README.md"), found.pop("README.md")  # tells where it was made
     assert found == expected
+
+
+@pytest.mark.system
+def test_systems_that_are_tried_out_side_by_side_are_chosen_from_alike(learnt, monkeypatch):
+    outcome, root = learnt
+    exp = root / "model.work/exp/lstm"
+    train = DataDir.read(root / "model.work/data/train")
+    folds = [DataDir.read(exp / f"cf3/data/{k}/test").utterances for k in (1, 2, 3)]
+    evidence = evaluation.evidence_of(train, folds, exp)
+    here = evaluation._trials(evidence, exp, Means())
+    monkeypatch.setattr(evaluation, "_WORTH_A_PROCESS", 18)
+    counts = []
+
+    @contextmanager
+    def progress(description, total, count):
+        yield
+        counts.append((total, count()))
+
+    beside = evaluation._trials(evidence, exp, Means(2, progress=progress))
+    assert beside == here
+    assert [trial.system for trial in here] == selection.variants()
+    assert counts == [(len(here), len(here))]
+    assert selection.select(evidence, beside).chosen == outcome.selection.chosen
 
 
 def test_a_run_that_is_complete_trains_nothing_again(learnt, music, monkeypatch, no_report):

@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 from lstmgenre import selection, svm
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.segments import Pooling, pool
-from lstmgenre.selection import CHOICE, Evidence, Selection, System, select, try_out
+from lstmgenre.selection import CHOICE, Evidence, Selection, System, select, try_out, variants
 
 GENRES = ["jazz", "pop", "rock"]
 FOLDS = 4
@@ -41,7 +41,7 @@ def evidence(means=0.0, frames=0.0, tracks=36, dim=6, seed=1):
 
 
 def chosen(known, **options):
-    return select(known, list(try_out(known)), **options)
+    return select(known, list(try_out(known, variants())), **options)
 
 
 class UnitVariance(TransformerMixin, BaseEstimator):
@@ -70,7 +70,7 @@ def test_an_svms_decisions_are_those_of_scikit_learns_cross_validation(name, k, 
     known = evidence(means=0.7, frames=0.7)
     names, x, y, fold_of = arrays(known, lambda u: known.means[u] if k is None else pool(known.posteriors[u], k))
     theirs = cross_val_predict(scikit_learns().set_params(svc__C=c), x, y, cv=PredefinedSplit(fold_of))
-    (trial,) = [t for t in try_out(known, [name]) if t.system == System(name, k, c)]
+    (trial,) = [t for t in try_out(known, variants([name])) if t.system == System(name, k, c)]
     ours = {u: genre for fold in range(FOLDS) for u, genre in trial.on(fold).items()}
     assert [ours[u] for u in names] == list(theirs)
 
@@ -84,7 +84,7 @@ def test_the_worth_of_a_choice_of_c_is_scikit_learns_nested_cross_validation():
         search = GridSearchCV(scikit_learns(), {"svc__C": svm.PENALTIES}, cv=PredefinedSplit(fold_of[rest]))
         search.fit(x[rest], y[rest])  # folds are of one size, so the mean of their accuracies counts tracks
         expected |= dict(zip(np.array(names)[~rest], search.predict(x[~rest]), strict=True))
-    worth = select(known, list(try_out(known, ["scat"]))).worth
+    worth = select(known, list(try_out(known, variants(["scat"])))).worth
     assert worth.predictions == expected
     assert 0 < worth.accuracy.correct < 36
 
@@ -159,7 +159,7 @@ def test_two_folds_are_too_few_to_choose_and_to_say_what_it_is_worth():
     known = evidence()
     halves = Evidence(GENRES, known.utt2genre, known.folds[:2], {}, {})
     with pytest.raises(DataError, match=r"2 folds: .* add artists"):
-        next(try_out(halves))
+        next(try_out(halves, variants()))
 
 
 def test_a_saved_selection_is_the_same_and_a_damaged_one_an_error(tmp_path):

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from lstmgenre import provenance, score_json
@@ -13,10 +14,12 @@ from lstmgenre.datadir import DataDir
 from lstmgenre.expdir import ExpDir
 from lstmgenre.learning.settings import Means
 from lstmgenre.nnet1.forward import forward
+from lstmgenre.parallel import loky
+from lstmgenre.parallel.run import run
 from lstmgenre.parallel.table import map_table
 from lstmgenre.scoring import Report
 from lstmgenre.segments import mean_vector
-from lstmgenre.selection import VOTE, Evidence, Selection, Trial, select, try_out, variants
+from lstmgenre.selection import VOTE, Evidence, Selection, System, Trial, select, try_out, variants
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import read_table
 
@@ -27,6 +30,8 @@ FOLDS = "folds"
 TEST = "test"
 
 _MAJORITY = "majority"
+_WORTH_A_PROCESS = 200  # tracks: of fewer, all trials together take no longer than processes take to start
+_TRIED = b"tried out"
 
 
 def evidence_of(train: DataDir, folds: list[list[str]], exp: Path) -> Evidence:
@@ -37,11 +42,7 @@ def evidence_of(train: DataDir, folds: list[list[str]], exp: Path) -> Evidence:
 
 def choose(train: DataDir, evidence: Evidence, exp: Path, system: str | None, means: Means) -> Selection:
     """Choose, and keep in EXP_DIR the choice, its scores, and an SVM of each system that has one."""
-    trials: list[Trial] = []
-    with means.progress("trying systems", len(variants()), lambda: len(trials)):
-        for trial in try_out(evidence):
-            trials.append(trial)
-    chosen = select(evidence, trials, system)
+    chosen = select(evidence, _trials(evidence, exp, means), system)
     chosen.save(exp)
     for name, variant in chosen.best.items():
         if name != VOTE:
@@ -57,6 +58,41 @@ def choose(train: DataDir, evidence: Evidence, exp: Path, system: str | None, me
     right = ", ".join(f"{name} {chosen.scores.tracks[name].accuracy.correct}" for name in chosen.best)
     logger.info("systems: right of %d tracks: %s; %s is taken", chosen.worth.accuracy.total, right, chosen.chosen.name)
     return chosen
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """Systems that one process tries out."""
+
+    evidence: Evidence
+    systems: list[System]
+
+
+def _trials(evidence: Evidence, exp: Path, means: Means) -> list[Trial]:
+    """A trial of every variant, in the order of preference."""
+    systems = variants()
+    jobs = means.jobs if len(evidence.utt2genre) >= _WORTH_A_PROCESS else 1
+    logs = [exp / "log" / f"systems.{k + 1}.log" for k in range(jobs)]
+    for log in logs:
+        log.unlink(missing_ok=True)
+    shards = [_Shard(evidence, systems[k::jobs]) for k in range(jobs)]
+
+    def count() -> int:
+        return sum(log.read_bytes().count(_TRIED) for log in logs if log.exists())
+
+    with means.progress("trying systems", len(systems), count):
+        engine = means.engine if jobs > 1 else loky.processes
+        parts = run(_try_out, shards, jobs, str(exp / "log" / "systems.JOB.log"), engine)
+    trials = {trial.system: trial for part in parts for trial in part}
+    return [trials[system] for system in systems]
+
+
+def _try_out(shard: _Shard) -> list[Trial]:
+    trials = []
+    for trial in try_out(shard.evidence, shard.systems):
+        logger.info("%s: %s", _TRIED.decode(), trial.system)
+        trials.append(trial)
+    return trials
 
 
 def score_test(test: DataDir, train: DataDir, exp: Path) -> Report:
