@@ -4,6 +4,7 @@
     datadir      wav.scp, segments, utt2genre, utt2spk (the artist)    -> utterances
     audio        a path, a pipe or a segment                           -> 22 050 Hz mono samples
     scattering   samples                                               -> 525 coefficients a frame
+    provenance   a model's directory, and features                     -> which of them it has learnt from
     training     features and genres                                   -> an nnet1 model
     nnet1        a network's components and files, features            -> genre probabilities a frame
     segments     posteriors, and features to fuse with                 -> one vector a track

@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_every_public_name_has_an_example_that_runs(name, model, monkeypatch):
 def test_the_page_is_so_and_has_every_public_name(model, monkeypatch):
     monkeypatch.chdir(model)
     page = (ROOT / "docs/python.md").read_text()
-    run(doctest.DocTestParser().get_doctest(page.replace("```", ""), {}, "python.md", "python.md", 0))
+    run(doctest.DocTestParser().get_doctest(page, {}, "python.md", "python.md", 0))
     assert [name for name in lstmgenre.__all__ if f"lstmgenre.{name}" not in page] == []
 
 
@@ -291,6 +292,16 @@ def test_posteriors_are_pooled_by_the_equations_whatever_holds_them():
 def test_what_is_no_posteriors_is_not_pooled(posteriors):
     with pytest.raises(DataError, match=r"^has (the shape .*|no frames to pool)$|^holds values outside"):
         lstmgenre.pool(posteriors)
+
+
+def test_the_map_of_the_modules_has_every_one():
+    folder = Path(lstmgenre.__file__).parent
+    there = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    there = {name for name in there if not name.startswith("_")}
+    assert there - set(re.findall(r"\w+", lstmgenre.__doc__)) == set()
+    lines = re.findall(r"^    (\w+) {2,}\S.*->", lstmgenre.__doc__, re.MULTILINE)
+    assert len(lines) > 10
+    assert set(lines) <= there
 
 
 def test_signatures_show_what_is_needed():
