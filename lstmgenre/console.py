@@ -21,9 +21,26 @@ class _Plain(OneLine):
         return f"lstmgenre: {level}{super().formatMessage(record)}"
 
 
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to what sys.stderr is at the time: a progress bar puts itself there, to print lines above it. The same
+    warning comes once."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            if (message := record.getMessage()) in self._told:
+                return
+            self._told.add(message)
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def setup_logging(verbose: bool = False) -> None:
     """Log to stderr, one line a record: `lstmgenre: message`, with the level where it is a warning or worse."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(_Plain())
     root = logging.getLogger("lstmgenre")
     root.handlers = [handler]
