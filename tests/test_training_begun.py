@@ -38,6 +38,17 @@ def trained(here, command):
     return {path: path.read_bytes() for path in Path("exp").rglob("*") if path.is_file() and path.suffix != ".log"}
 
 
+def test_a_track_of_another_genre_is_other_data(trained, command):
+    data = DataDir.read("data")
+    first, second = data.utterances[:2]  # of one artist, so that the same tracks are held out
+    data.utt2genre[first], data.utt2genre[second] = data.utt2genre[second], data.utt2genre[first]
+    data.write()
+    refused = command(LINE)
+    assert refused.returncode == 1
+    assert "exp/utt2genre: training was begun with other genres of tracks" in refused.stderr
+    assert all(path.read_bytes() == content for path, content in trained.items())
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [

@@ -3,6 +3,7 @@
 ::
 
     EXP_DIR/genres                    the classes, in the order of the network's outputs
+            utt2genre                 the genre of each track of both
             train.scp  cv.scp         the features that the network is trained on, and those held out
             scat.json                 the configuration of these features (scattering/scat_json.py)
             nnet.init                 the net that training starts from
@@ -58,6 +59,10 @@ class ExpDir:
     @property
     def cv_scp(self) -> Path:
         return self.path / "cv.scp"
+
+    @property
+    def labels(self) -> Path:
+        return self.path / "utt2genre"
 
     def score(self, split: str) -> Path:
         return self.path / split / SCORE

@@ -65,10 +65,12 @@ def set_up(
     table = open_table(f"scp:{data.path / 'feats.scp'}")  # the lists of EXP_DIR are not written yet
     transform = init.feature_transform(_alike(table, train_set.targets, data.path))
     if ranks.first():
+        labels = train.utt2genre | cv.utt2genre
         contents = {
             files.genres_file: genres,
             files.train_scp: [f"{utterance} {train.feats[utterance]}" for utterance in train_set.targets],
             files.cv_scp: [f"{utterance} {cv.feats[utterance]}" for utterance in cv_set.targets],
+            files.labels: [f"{u} {labels[u]}" for u in sorted({*train_set.targets, *cv_set.targets})],
         }
         if files.training.exists():
             _check_begun(files, contents, transform)
@@ -87,15 +89,16 @@ def _check_begun(files: ExpDir, contents: Mapping[Path, list[str]], transform: N
     """Raise ModelError where what EXP_DIR has of its data is of other data; their place may be another."""
     check_settings(files.path, {TRANSFORM: digest(transform)})
     for path, lines in contents.items():
-        if path.exists() and [line.split()[0] for line in lines] != list(_keys(path)):
-            what = "genres" if path == files.genres_file else "tracks"
+        count = 2 if path == files.labels else 1  # where the features are may have changed, what they are not
+        if path.exists() and [line.split()[:count] for line in lines] != list(_words(path, count)):
+            what = {files.genres_file: "genres", files.labels: "genres of tracks"}.get(path, "tracks")
             raise ModelError(
                 f"{path}: training was begun with other {what}: give the same data to go on, or another directory"
             )
 
 
-def _keys(path: Path) -> Iterator[str]:
-    return (line.split()[0].decode("utf-8", "replace") for _, line in numbered_lines(path) if line.strip())
+def _words(path: Path, count: int) -> Iterator[list[str]]:
+    return (line.decode("utf-8", "replace").split()[:count] for _, line in numbered_lines(path) if line.strip())
 
 
 def _alike(table: Mapping[str, np.ndarray], utterances: Iterable[str], source: Path) -> Iterator[np.ndarray]:
