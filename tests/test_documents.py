@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -335,3 +336,49 @@ def test_a_config_that_python_code_makes_has_the_same_ranges():
 def test_a_record_without_a_name_has_that_of_its_file(tmp_path):
     write_json(tmp_path / "score.json", {key: value for key, value in RUN.items() if key != "name"})
     assert read_run(tmp_path / "score.json").name == "score"
+
+
+@pytest.mark.parametrize(
+    "value", ["5", "[1]", '["a"]', "[]", "true", '"x"', '""', "nan", "inf", "-1", "1e300", '"\\u0000"']
+)
+@pytest.mark.parametrize(
+    "option", ["hidden", "seed", "learn-rate", "device", "cv-dir", "scheduler", "threads", "momentum"]
+)
+def test_any_value_of_an_option_in_toml_is_taken_or_refused_in_a_line(option, value, tmp_path, command):
+    (tmp_path / "some.toml").write_text(f"[train-dnn]\n{option} = {value}\n")
+    done = command(["train-dnn", "nothing", str(tmp_path / "exp"), "--config", str(tmp_path / "some.toml")])
+    assert done.returncode in (1, 2)
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("what", ["pipe", "/dev/zero", "folder"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "train-dnn nothing exp --config {}",
+        "extract-scat --describe --bank {}",
+        "forward {} scp:nothing.scp ark:post.ark",
+        "forward good.nnet scp:nothing.scp ark:post.ark --feature-transform {}",
+        "validate-data data",
+        "train-svm data ark:nothing.ark svm",
+    ],
+)
+def test_what_is_no_file_is_refused_at_once_by_a_command(call, what, here, command):
+    os.mkfifo("pipe")
+    os.mkdir("folder")
+    os.mkdir("data")
+    for name in ("utt2spk", "utt2genre"):
+        os.symlink(what if what.startswith("/") else f"../{what}", f"data/{name}")
+    signal.alarm(60)
+    try:
+        done = command(call.format(what))
+    finally:
+        signal.alarm(0)
+    assert done.returncode in (1, 2)
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_of_an_earlier_version_is_read(name):
+    earlier = Path(__file__).parent / "data/documents"
+    assert read(name, earlier / f"{name}.json")

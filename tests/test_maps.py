@@ -53,3 +53,10 @@ def test_the_rest_of_a_line_is_the_value(here):
     for value in ("", " ", "x\ny", "x "):
         with pytest.raises(DataError, match="must be one line"):
             write_map("map", {"a": value})
+
+
+def test_a_line_without_end_does_not_fill_memory(here):
+    with open("map", "wb") as stream:
+        stream.truncate(1 << 36)  # zeros that take no room on the disk
+    with pytest.raises(FormatError, match=r"map: line 1: has more than 16777216 bytes"):
+        read_map("map")

@@ -82,9 +82,12 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     if strangers := sorted(tables.keys() - commands.keys()):
         raise typer.BadParameter(f"{path}: {strangers[0]} is no command: options stand under [{context.info_name}]")
     table = {key.replace("-", "_"): value for key, value in tables.get(str(context.info_name), {}).items()}
-    unknown = set(table) - {parameter.name for parameter in context.command.params}
-    if unknown:
-        raise typer.BadParameter(f"{path}: [{context.info_name}] has no option {sorted(unknown)[0]!r}")
+    parameters = {parameter.name: parameter for parameter in context.command.params}
+    if unknown := sorted(table.keys() - parameters.keys()):
+        raise typer.BadParameter(f"{path}: [{context.info_name}] has no option {unknown[0]!r}")
+    for name, value in table.items():
+        if isinstance(value, list) and not getattr(parameters[name], "multiple", False):
+            raise typer.BadParameter(f"{path}: [{context.info_name}] {name} takes one value and no list")
     context.default_map = table
     return path
 

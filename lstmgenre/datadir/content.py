@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
-from lstmgenre.tables import numbered_lines, read_map, write_map
+from lstmgenre.tables import file_lines, read_map, write_map
 from lstmgenre.tables.rules import parse_number
 
 MAX_OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
@@ -91,11 +91,11 @@ class DataDir:
             data._note(file, message)
 
         for name, (attribute, parse) in FILES.items():
-            if _is_file(path / name):
+            if (path / name).exists():
                 setattr(data, attribute, data._read_file(path / name, parse, on_error))
-        if _is_file(path / "genres"):
+        if (path / "genres").exists():
             data.genre_order = _read_genres(path / "genres", on_error)
-        if _is_file(path / "spk2utt"):
+        if (path / "spk2utt").exists():
             artists = {artist: line.split() for artist, line in read_map(path / "spk2utt", on_error).items()}
             if artists != data.spk2utt:
                 data._note(path / "spk2utt", "does not say the same as utt2spk")
@@ -206,13 +206,6 @@ class DataDir:
         return Problem(message, str(self.path / name), remedy or maker(name, self.path))
 
 
-def _is_file(path: Path) -> bool:
-    """Whether there is a file; DataError where there is something else, a named pipe or a device that has no end."""
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: is no regular file: put one there, or remove it")
-    return path.exists()
-
-
 def _word(value: str) -> str:
     if len(value.split()) != 1:
         raise ValueError(f"'{value}' should be one word")
@@ -290,7 +283,7 @@ def some(names: Collection[str]) -> str:
 
 def _read_genres(path: Path, on_error: Callable[[FormatError], None]) -> list[str]:
     genres: list[str] = []
-    for where, line in numbered_lines(path):
+    for where, line in file_lines(path):
         genre = line.decode("utf-8", "replace").strip()
         if genre.split() != [genre] or genre in genres or not line.endswith(b"\n"):
             on_error(FormatError(f"{where}: '{genre}' should be one genre, named once, with an end of line"))

@@ -8,7 +8,7 @@ A value is in memory while it is used and no longer. No archive can run code; a 
 LSTMGENRE_NO_PIPES=1 is set. Grammar and formats are Kaldi's.
 """
 
-from lstmgenre.tables.maps import numbered_lines, read_map, write_map
+from lstmgenre.tables.maps import file_lines, numbered_lines, read_map, write_map
 from lstmgenre.tables.opening import NO_PIPES, open_input, open_output
 from lstmgenre.tables.reading import Table, file_of, files_of, first_file, open_table, read_script, read_table
 from lstmgenre.tables.rules import Kind, check_key
@@ -20,6 +20,7 @@ __all__ = [
     "Table",
     "TableWriter",
     "check_key",
+    "file_lines",
     "file_of",
     "files_of",
     "first_file",

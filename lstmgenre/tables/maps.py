@@ -27,6 +27,13 @@ def numbered_lines(rxfilename: str | os.PathLike[str]) -> Iterator[tuple[str, by
             raise DataError(f"{rxfilename or '-'}: cannot be read: {error.strerror or error}") from error
 
 
+def file_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
+    """As numbered_lines, of a regular file. Raises DataError for what may have no end: a named pipe, a device."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{os.fspath(path)}: is no regular file: put one there")
+    return numbered_lines(path)
+
+
 def parse_line(line: bytes, where: str) -> tuple[str, str]:
     """Key and the rest of one line, without white space around them. Raises FormatError; `where` is file and line."""
     if not line.endswith(b"\n"):
@@ -56,7 +63,7 @@ def read_map(path: str | os.PathLike[str], on_error: Callable[[FormatError], Non
     Raises DataError where the file cannot be read.
     """
     mapping: dict[str, str] = {}
-    for where, line in numbered_lines(path):
+    for where, line in file_lines(path):
         try:
             key, value = parse_line(line, where)
             if key in mapping:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
 import sys
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="parsers whose name has this in it")
     options = parser.parse_args()
     os.environ["LSTMGENRE_NO_PIPES"] = "1"
+    logging.disable()
     broken = 0
     for target in TARGETS:
         if options.only in target.name:
