@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import msgspec
 import numpy as np
@@ -35,8 +37,8 @@ from lstmgenre.documents import read_json, write_json
 from lstmgenre.errors import DataError, ModelError
 from lstmgenre.expdir import ExpDir, History
 from lstmgenre.files import atomic_directory
-from lstmgenre.model_card import model_card
 from lstmgenre.nnet1.forward import Forward
+from lstmgenre.prediction import Prediction, Span
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import ScatteringFeatures
 from lstmgenre.scoring import vote_shares
@@ -44,6 +46,9 @@ from lstmgenre.segments import add_up, pool
 from lstmgenre.selection import VOTE
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import write_map
+
+Song = str | os.PathLike[str] | tuple[np.ndarray, float]
+"""An audio file, or samples and their rate in Hz."""
 
 _CARD = "README.md"
 _SYSTEM = "system.json"
@@ -53,33 +58,6 @@ class _System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What system.json says."""
 
     system: str
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of a song, in seconds, in which one genre is the likeliest in every frame; `posterior` is its mean.
-
-    Where two meet is half-way between the centres of their frames.
-    """
-
-    start: float
-    end: float
-    genre: str
-    posterior: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a system says about a song; `scores` are those of svm.SegmentSvm, or of scoring.vote_shares, and the genre's
-    is the largest.
-    """
-
-    genre: str
-    scores: dict[str, float]
-    timeline: list[Span]
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -146,20 +124,43 @@ class Bundle:
                 f"{path}: an SVM on {self.svm.dim} numbers is not one on the segment vectors of {experiment}"
             )
 
-    def predict(self, path: str | os.PathLike[str]) -> Prediction:
-        """The genre of an audio file; a name that Kaldi would take for a command or an offset is refused.
+    @overload
+    def predict(self, song: Song) -> Prediction: ...
+    @overload
+    def predict(self, song: np.ndarray, sample_rate: float) -> Prediction: ...
+    @overload
+    def predict(self, song: list[Song]) -> list[Prediction]: ...
+    def predict(self, song: Any, sample_rate: float | None = None) -> Prediction | list[Prediction]:
+        """The genre of an audio file, of samples at a rate in Hz (audio.from_array), or of each of a list of these.
 
-        Raises DataError for what is no name of a file, and where the file cannot be decoded or is shorter than one
-        window of the features.
+        A name that Kaldi would take for a command or an offset is refused, and so is what is no regular file.
+
+        Raises DataError for what is no song, and where it cannot be decoded or is shorter than one window of the
+        features.
         """
-        name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
-        if not isinstance(name, str):
-            raise DataError(f"{type(path).__name__} is no name of a file: give the path of an audio file")
+        if isinstance(song, list):
+            return [self.predict(one) for one in song]
+        if isinstance(song, tuple) and len(song) == 2:
+            song, sample_rate = song
         config = self.features.config
-        samples = audio.open_track(rxfilename(Path(name)), sample_rate=config.sample_rate, quantise=config.quantise)
+        options: dict[str, Any] = {"sample_rate": config.sample_rate, "quantise": config.quantise}
+        if isinstance(song, np.ndarray):
+            if sample_rate is None:
+                raise DataError("samples without a rate: give it, too: predict(samples, sample_rate)")
+            return self._predict("the array", audio.from_array(song, sample_rate, **options))
+        name = os.fspath(song) if isinstance(song, str | os.PathLike) else song
+        if not isinstance(name, str):
+            raise DataError(f"{type(song).__name__} is no name of a file: give the path of an audio file")
+        with suppress(OSError, ValueError):  # whoever opens it will tell
+            if not stat.S_ISREG(os.stat(name).st_mode) and not os.path.isdir(name):
+                # To open a named pipe would be to wait for who writes to it.
+                raise DataError(f"{name}: cannot be read: is no regular file; give an audio file")
+        return self._predict(name, audio.open_track(rxfilename(Path(name)), **options))
+
+    def _predict(self, name: str, samples: audio.Samples | np.ndarray) -> Prediction:
         try:
             frames, blocks = self.features.frames(samples), self.features.blocks(samples)
-            return self._decide(blocks, frames, len(samples) / config.sample_rate)
+            return self._decide(blocks, frames, len(samples) / self.features.config.sample_rate)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
 
@@ -225,6 +226,8 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
     best = min(experiments, key=lambda experiment: History.read(experiment).held_out_loss)
     svm_dir = None if name == VOTE else best / name
     system = Bundle.of(best, svm_dir)
+    from lstmgenre.model_card import model_card  # brings in what predict does without
+
     card = model_card(system, best, name, experiments)
     files = ExpDir(best)
     sources = [best / scat_json.NAME]

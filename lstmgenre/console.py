@@ -83,7 +83,8 @@ def _show_bar(description: str, total: int | None, count: Callable[[], int], don
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Results that a block prints meanwhile are for stdout, not for rich's console.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(visible(description), total=total)
         while not done.wait(0.2):
             bar.update(task, completed=count())

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from lstmgenre.errors import DataError
 
@@ -40,6 +39,8 @@ class Accuracy:
         """Wilson's 95 % interval for independent decisions: those on tracks are, those on frames are not."""
         if not self.total:
             return 0.0, 1.0
+        from scipy import stats  # takes half a second to import, and naming a genre does without
+
         interval = stats.binomtest(self.correct, self.total).proportion_ci(_CONFIDENCE, method="wilson")
         return float(interval.low), float(interval.high)
 
@@ -62,6 +63,8 @@ class FrameScore:
         """95 % percentile bootstrap over tracks, seeded: the frames of a track are right or wrong together."""
         if len(self.tracks) < 2:
             return 0.0, 1.0  # one track says nothing of others
+        from scipy import stats
+
         interval = stats.bootstrap(
             tuple(np.array(list(self.tracks.values())).T),
             lambda right, frames, axis: right.sum(axis) / frames.sum(axis),
@@ -149,6 +152,8 @@ class McNemar(NamedTuple):
 
 def mcnemar(first: TrackScore, second: TrackScore) -> McNemar:
     """McNemar's exact test, over the tracks that both systems were scored on; p = 1 where they never differ."""
+    from scipy import stats
+
     common = first.predictions.keys() & second.predictions.keys()
     only_first = sum(first.is_right(track) and not second.is_right(track) for track in common)
     only_second = sum(second.is_right(track) and not first.is_right(track) for track in common)

@@ -427,14 +427,15 @@ def test_predict_serves_what_it_can_and_names_the_rest(trained, packed, shell, t
     soundfile.write(tmp_path / "short.wav", np.zeros(100), 8000)
     (tmp_path / "noise.mp3").write_text("not audio")
     shutil.copy(tmp_path / "a song.wav", tmp_path / "touch ran |")
-    songs = "short.wav noise.mp3 gone.ogg 'touch ran |' . /proc/self/mem 'a song.wav'"
+    songs = "short.wav noise.mp3 gone.ogg 'touch ran |' /proc/self/mem 'a song.wav'"
     done = shell(f"lstmgenre predict bundle {songs} --json --timeline")
     assert done.returncode == 1
     (served,) = json.loads(done.stdout)
     prediction = lstmgenre.load(packed).predict(tmp_path / "a song.wav")
     assert served == {"file": "a song.wav", **json.loads(json.dumps(prediction.as_dict()))}
-    errors = done.stderr.splitlines()
-    refused = ["short.wav", "noise.mp3", "gone.ogg", "touch ran |", str(tmp_path), "/proc/self/mem"]
+    *errors, summary = done.stderr.splitlines()
+    assert summary == f"lstmgenre: 1 song: 1 {prediction.genre}; 5 could not be served"
+    refused = ["short.wav", "noise.mp3", "gone.ogg", "touch ran |", "/proc/self/mem"]
     for error, name in zip(errors, refused, strict=True):
         assert name in error
         assert error.startswith("lstmgenre: error: ")

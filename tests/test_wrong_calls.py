@@ -283,7 +283,15 @@ CALLS = [
     ("bundle exp/dnn new", BAD_DATA, "exp/dnn/training.json"),
     ("predict gone song.mp3", BAD_DATA, "gone: no such directory"),
     ("predict bundle song.mp3", BAD_DATA, "bundle/"),
-    ("predict bundle", USAGE, "Missing argument 'AUDIO"),
+    ("predict bundle", USAGE, "nothing to name"),
+    ("predict gone music --nj 1 --out new.csv", BAD_DATA, "music: no audio there|gone: "),
+    ("predict bundle song.mp3 --files-from gone", BAD_DATA, "gone: cannot be read"),
+    ("predict bundle song.mp3 --files-from dir", BAD_DATA, "dir: "),
+    ("predict bundle song.mp3 --nj 0", USAGE, "--nj"),
+    ("predict bundle song.mp3 --csv --jsonl", USAGE, "--csv or --jsonl, not both"),
+    ("predict bundle song.mp3 --out dir", BAD_DATA, "dir: "),
+    ("predict bundle song.mp3 --out junk", BAD_DATA, "junk:1: not a CSV that predict has written"),
+    ("predict bundle song.mp3 --min-probability nan", USAGE, "--min-probability"),
 ]
 
 

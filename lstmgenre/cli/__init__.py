@@ -9,6 +9,7 @@ from lstmgenre.cli import (  # noqa: F401
     features,
     learning,
     networks,
+    predicting,
     scores,
     segments,
     shipped,

@@ -51,6 +51,11 @@ def genre_word(genre: str) -> str:
     return re.sub(r"[\s/\\]+", "_", printable.strip()) or "_"
 
 
+def is_same_genre(one: str, other: str) -> bool:
+    """Whether two names of genres differ in case, hyphens and spaces or the form of Unicode at most."""
+    return _key(one) == _key(other)
+
+
 def read_genres(path: str | os.PathLike[str] | None) -> dict[str, str]:
     """A CSV whose lines are `spelling,genre`, as {spelling: genre}; an empty genre leaves that spelling out.
 

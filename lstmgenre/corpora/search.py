@@ -30,8 +30,8 @@ class Found:
     ignored: Counter[str] = field(default_factory=Counter)
 
 
-def search(src: Path, besides: Path | None = None) -> Found:
-    """What is in `src` and the folders in it, but for the folder `besides`.
+def search(src: Path, besides: Path | None = None, quiet: bool = False) -> Found:
+    """What is in `src` and the folders in it, but for the folder `besides`; unless `quiet`, what is no audio is logged.
 
     Links are followed after all else, so that a folder is known by its own place and is read once, however many links
     lead there. What starts with a dot (.DS_Store, the ._ files of resource forks) is hidden, and no audio.
@@ -58,7 +58,7 @@ def search(src: Path, besides: Path | None = None) -> Found:
         for entry in inside:
             _sort(entry, Path(entry.path), found, folders, links)
     found.files.sort(key=os.fsencode)
-    if found.ignored:
+    if found.ignored and not quiet:
         kinds = ", ".join(f"{count} {kind}" for kind, count in found.ignored.most_common(6))
         more = ", ..." if len(found.ignored) > 6 else ""
         logger.info("%s: no audio by their names, passed over: %d (%s%s)", src, found.ignored.total(), kinds, more)

@@ -1,0 +1,212 @@
+"""predict: what a trained system says about songs."""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lstmgenre import console
+from lstmgenre.cli import options
+from lstmgenre.cli.app import Json, app
+from lstmgenre.errors import DataError
+from lstmgenre.text import visible_json
+
+if TYPE_CHECKING:
+    from lstmgenre.prediction import Answers, Brief, Prediction
+    from lstmgenre.serving import Answer
+
+logger = logging.getLogger(__name__)
+
+
+class Form(enum.StrEnum):
+    """How songs are written."""
+
+    lines = enum.auto()
+    csv = enum.auto()
+    jsonl = enum.auto()
+    json = enum.auto()
+
+
+@app.command("predict")
+def predict(
+    directory: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Audio files, folders to search, - for standard input.")
+    ] = None,
+    files_from: Annotated[
+        str | None, typer.Option("--files-from", metavar="FILE", help="Has paths, one a line; - for standard input.")
+    ] = None,
+    nj: Annotated[int, options.jobs("Parallel jobs.")] = 1,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a line of JSON for each song.")] = False,
+    as_json: Json = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add the songs that are not in it yet: as CSV, or by --jsonl."),
+    ] = None,
+    m3u: Annotated[
+        Path | None, typer.Option("--m3u", metavar="DIR", help="Write a playlist for each genre there.")
+    ] = None,
+    min_probability: Annotated[float, options.real(0, 1, "Say unknown where it is less.", "--min-probability")] = 0.0,
+    against_tags: Annotated[
+        bool, typer.Option("--against-tags", help="Print songs whose genre tags differ, the most certain first.")
+    ] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="The likeliest genre over time, too.")] = False,
+) -> None:
+    """Name the genre of songs, with a score of every genre; the largest decides. A learnt system tells probabilities.
+
+    A file that cannot be served is an error on stderr, and the exit status is 1, but the others are served.
+    Example: lstmgenre predict model ~/music --nj 4 --out genres.csv --m3u playlists
+    """
+    form = _form(as_csv, as_jsonl, as_json, bool(out), timeline)
+    if not paths and not files_from:
+        raise typer.BadParameter("nothing to name: give files, folders, - or --files-from")
+    if files_from == "-" and "-" in (paths or []):
+        raise typer.BadParameter("standard input holds audio or names of files, not both")
+    from lstmgenre import serving
+    from lstmgenre.prediction import UNKNOWN, Answers, write_playlists
+
+    answers = Answers(out, form is Form.jsonl) if out else None
+    names = [*(paths or []), *(serving.read_list(files_from) if files_from else [])]
+    songs = list(serving.find(names))
+    if not songs:
+        raise DataError(f"{(names or [str(files_from)])[0]}: no audio there: give files, or a folder that holds some")
+    left = [song for song in songs if not answers or song.name not in answers.briefs]
+    printer = _Printer(form, answers, against_tags, timeline, min_probability)
+    # On a terminal the songs themselves show how far it is.
+    quiet = sys.stdout.isatty() and not (out or against_tags)
+    progress = nullcontext() if quiet else console.progress("songs", len(left), lambda: printer.done)
+    with serving.without_standard_input(left) as here, progress:
+        for answer in serving.answers(directory, here, nj, against_tags) if here else ():
+            printer.take(answer)
+    named = printer.end(song.name for song in songs)
+    if m3u:
+        write_playlists(m3u, (song for song in named if song.file != "-"), [*printer.genres, UNKNOWN])
+    if len(songs) > 1:
+        logger.info("%s", _summary(named, len(songs) - len(left), printer.failed))
+    if printer.failed:
+        raise typer.Exit(1)
+
+
+def _form(as_csv: bool, as_jsonl: bool, as_json: bool, to_file: bool, timeline: bool) -> Form:
+    asked_for = [form for form, wanted in zip(list(Form)[1:], (as_csv, as_jsonl, as_json), strict=True) if wanted]
+    if len(asked_for) > 1:
+        raise typer.BadParameter(f"--{asked_for[0]} or --{asked_for[1]}, not both")
+    form = asked_for[0] if asked_for else Form.lines
+    if to_file and form is Form.json:
+        raise typer.BadParameter("--out takes --csv or --jsonl: another run goes on behind the last line")
+    if timeline and (form is Form.csv or (to_file and form is Form.lines)):
+        raise typer.BadParameter("--timeline has no column in CSV: give --jsonl")
+    return form
+
+
+class _Printer:
+    """Prints songs as they are done, or those that differ from their tags at the end."""
+
+    def __init__(
+        self, form: Form, answers: Answers | None, against_tags: bool, timeline: bool, min_probability: float
+    ) -> None:
+        self._form, self._answers = form, answers
+        self._against_tags, self._timeline, self._min_probability = against_tags, timeline, min_probability
+        self._briefs: dict[str, Brief] = answers.briefs if answers else {}
+        self._rows = 0
+        self.genres: list[str] = []
+        self.done = self.failed = 0
+
+    def take(self, answer: Answer) -> None:
+        from lstmgenre.prediction import record
+
+        self.done += 1
+        if answer.prediction is None:
+            self.failed += 1
+            console.fail(answer.error)
+            return
+        prediction = answer.prediction
+        if self._min_probability:
+            prediction = prediction.unless_below(self._min_probability)
+        self.genres = list(prediction.scores)
+        fields = record(answer.name, prediction, answer.tag, self._timeline)
+        if self._answers:
+            self._answers.add(fields)
+            return
+        self._briefs[answer.name] = prediction.brief(answer.name, answer.tag)
+        if self._against_tags:
+            return
+        if self._form is Form.lines:
+            console.emit(_for_a_person(answer.name, prediction, self._timeline))
+        else:
+            self._print(fields)
+
+    def end(self, names: Iterable[str]) -> list[Brief]:
+        """Print what comes at the end; gives the songs in the order of `names`, each once."""
+        named = [self._briefs[name] for name in dict.fromkeys(names) if name in self._briefs]
+        if self._against_tags:
+            self._print_differing(named)
+        if self._form is Form.json:
+            print("\n]" if self._rows else "[]")
+        if self._answers:
+            self._answers.close()
+        return named
+
+    def _print_differing(self, named: Sequence[Brief]) -> None:
+        from lstmgenre.corpora.labels import is_same_genre
+        from lstmgenre.prediction import differing
+
+        for song in differing(named, is_same_genre):
+            if self._form is Form.lines:
+                console.emit([f"{song.file}: tagged {song.tag}, sounds like {song.genre} ({song.certainty:.2f})"])
+            else:
+                self._print(song._asdict())
+
+    def _print(self, fields: dict[str, Any]) -> None:
+        from lstmgenre.prediction import csv_line, row
+
+        if self._form is Form.csv:
+            cells = fields if self._against_tags else row(fields)
+            print(("" if self._rows else csv_line(cells)) + csv_line(cells.values()), end="", flush=True)
+        elif self._form is Form.jsonl:
+            print(visible_json(json.dumps(fields, ensure_ascii=False)), flush=True)
+        else:
+            lines = visible_json(json.dumps(fields, indent=1, ensure_ascii=False)).replace("\n", "\n ")
+            print(",\n " if self._rows else "[\n ", lines, sep="", end="", flush=True)
+        self._rows += 1
+
+
+def _summary(named: Sequence[Brief], before: int, failed: int) -> str:
+    counts = Counter(song.genre for song in named).most_common()
+    parts = [f"{len(named)} song{'s' * (len(named) != 1)}"]
+    if counts:
+        parts[0] += f": {', '.join(f'{count} {genre}' for genre, count in counts)}"
+    if before:
+        parts.append(f"{before} of them by an earlier run")
+    if failed:
+        parts.append(f"{failed} could not be served")
+    return "; ".join(parts)
+
+
+def _for_a_person(name: str, prediction: Prediction, timeline: bool) -> list[str]:
+    probabilities = prediction.probabilities or {}
+    ranked = sorted(prediction.scores.items(), key=lambda item: -item[1])
+    numbers = (
+        f"{genre} {score:.2f}{f' = {probabilities[genre]:.0%}' if probabilities else ''}" for genre, score in ranked
+    )
+    lines = [f"{name}: {prediction.genre} ({', '.join(numbers)})"]
+    if timeline:
+        lines += [
+            f"  {_clock(span.start)} - {_clock(span.end)}  {span.genre} ({span.posterior:.0%})"
+            for span in prediction.timeline
+        ]
+    return lines
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"

@@ -1,0 +1,255 @@
+"""predict: what is found is served once, in order, whatever befalls a file, a process or the run."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import soundfile
+
+import lstmgenre
+from lstmgenre.corpora.labels import is_same_genre
+from lstmgenre.errors import DataError
+from lstmgenre.parallel.engine import Lost
+from lstmgenre.parallel.stream import stream
+from lstmgenre.prediction import Answers, Brief, Prediction, csv_line, differing, record, row, write_playlists
+from tests.test_bundle import GENRES, packed, trained  # noqa: F401
+
+SCORES = {"rock": 2.25, "jazz": 0.5}
+
+
+@pytest.fixture
+def music(trained, packed, here):  # noqa: F811
+    """bundle and music/: three songs in folders, beside them what is no song."""
+    for k, path in enumerate(sorted(trained.glob("*.wav"))[::7]):
+        (here / "music" / str(k)).mkdir(parents=True)
+        shutil.copy(path, here / "music" / str(k) / f"song {k}.wav")
+    (here / "music" / "0" / "cover.jpg").write_text("no audio")
+    (here / "music" / ".hidden.wav").write_text("no audio")
+    return [f"music/{k}/song {k}.wav" for k in range(3)]
+
+
+def test_folders_are_searched_in_silence_and_answers_are_those_of_python(music, command):
+    done = command("predict bundle music --jsonl")
+    assert done.returncode == 0
+    assert done.stderr.startswith("lstmgenre: 3 songs: ")
+    assert len(done.stderr.splitlines()) == 1
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    system = lstmgenre.load("bundle")
+    expected = system.predict(list(music))
+    assert [song["file"] for song in told] == music
+    assert [song["genre"] for song in told] == [prediction.genre for prediction in expected]
+    assert [song["scores"] for song in told] == [prediction.scores for prediction in expected]
+    assert json.loads(command("predict bundle music --json").stdout) == told
+    lines = csv.DictReader(io.StringIO(command("predict bundle music --csv").stdout))
+    for line, song in zip(lines, told, strict=True):
+        assert (line["file"], line["genre"]) == (song["file"], song["genre"])
+        assert {g: float(line[f"score_{g}"]) for g in GENRES} == pytest.approx(song["scores"], rel=1e-5)
+
+
+@pytest.mark.system
+def test_several_processes_answer_alike_and_in_order(music, command):
+    songs = " ".join(f"'{song}'" for song in [*music, "gone.wav", *reversed(music)])
+    alone, together = (command(f"predict bundle {songs} --jsonl --nj {jobs}") for jobs in (1, 2))
+    assert together.stdout == alone.stdout
+    assert [json.loads(line)["file"] for line in together.stdout.splitlines()] == [*music, *reversed(music)]
+    assert together.returncode == alone.returncode == 1
+    assert together.stderr == alone.stderr
+    assert "3 songs" in alone.stderr
+    assert "1 could not be served" in alone.stderr
+
+
+def test_samples_and_many_songs_in_python(music):
+    system = lstmgenre.load("bundle")
+    samples, rate = soundfile.read(music[0], dtype="float32")
+    expected = system.predict(music[0])
+    assert system.predict(samples, rate) == expected
+    assert system.predict([(samples, rate), music[1]]) == [expected, system.predict(music[1])]
+    assert system.predict((np.stack([samples, samples], axis=1), rate)).genre == expected.genre
+    with pytest.raises(DataError, match="without a rate"):
+        system.predict(samples)
+    with pytest.raises(DataError, match="array: 10 samples are less than one window"):
+        system.predict(np.zeros(10), 4000)
+
+
+@pytest.mark.parametrize("listed", ["list", "-"])
+def test_names_come_from_a_list(music, command, listed, tmp_path, monkeypatch):
+    (tmp_path / "list").write_text(f"{music[2]}\r\n\n{music[0]}\n")
+    monkeypatch.setattr("sys.stdin", open(tmp_path / "list"))  # noqa: SIM115
+    done = command(f"predict bundle --files-from {listed} --jsonl")
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [music[2], music[0]]
+
+
+def test_audio_comes_by_standard_input(music, command, monkeypatch):
+    monkeypatch.setattr("sys.stdin", open(music[0]))  # noqa: SIM115
+    (song,) = json.loads(command("predict bundle - --json").stdout)
+    assert song["file"] == "-"
+    assert song["scores"] == lstmgenre.load("bundle").predict(music[0]).scores
+    monkeypatch.setattr("sys.stdin", open("bundle/README.md"))  # noqa: SIM115
+    done = command("predict bundle -")
+    assert done.returncode == 1
+    assert done.stderr.startswith("lstmgenre: error: -: ")
+
+
+@pytest.mark.parametrize("where", ["pipe.wav", "music"])
+def test_a_pipe_that_nobody_writes_to_keeps_nobody_waiting(music, command, where, here):
+    os.mkfifo("pipe.wav" if where == "pipe.wav" else "music/pipe.wav")
+    done = command(f"predict bundle {where} '{music[0]}' --jsonl")
+    assert done.returncode == 1
+    assert "pipe.wav" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["file"] == music[0]
+    with pytest.raises(DataError, match="no regular file"):
+        lstmgenre.load("bundle").predict("pipe.wav" if where == "pipe.wav" else "music/pipe.wav")
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_run_goes_on_where_it_was_killed(music, command, form, here, monkeypatch):
+    line = f"predict bundle music --out out --{form}"
+    assert command(line).returncode == 0
+    whole = (here / "out").read_bytes()
+    assert len(whole.splitlines()) == 3 + (form == "csv")
+    assert command(line).stderr.endswith("; 3 of them by an earlier run\n")
+    assert (here / "out").read_bytes() == whole
+    heads = [0, 1, 5, len(whole.splitlines(True)[0]) - 1, len(whole) - 1, whole.rindex(b"\n", 0, -1) + 1]
+    for length in heads:
+        (here / "out").write_bytes(whole[:length])
+        assert command(line).returncode == 0
+        assert (here / "out").read_bytes() == whole, length
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("content", ["dear diary", "dear diary\n", "a,b\n1,2\n", '{"file": 3}\n', "[]\n", "\0\n"])
+def test_a_file_of_somebody_elses_is_left_alone(content, form, tmp_path):
+    path = tmp_path / "out"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"out:1: not .* predict has written"):
+        Answers(path, form == "jsonl")
+    assert path.read_text() == content
+
+
+def test_answers_of_another_system_are_not_mixed(tmp_path):
+    answers = Answers(tmp_path / "out", jsonl=False)
+    answers.add(record("a", Prediction("rock", SCORES, [])))
+    with pytest.raises(DataError, match="another run writes here"):
+        Answers(tmp_path / "out", jsonl=False)
+    with pytest.raises(DataError, match="another system"):
+        answers.add(record("b", Prediction("rock", SCORES | {"folk": 0.0}, [])))
+    answers.close()
+    again = Answers(tmp_path / "out", jsonl=False)
+    with pytest.raises(DataError, match="other options"):
+        again.add(record("b", Prediction("rock", SCORES, []), tag="Rock"))
+    assert again.briefs == {"a": Brief("a", "rock", 1.75, None)}
+
+
+@pytest.mark.parametrize("jsonl", [True, False])
+def test_names_and_tags_of_any_kind_come_back(tmp_path, jsonl):
+    probable = Prediction("jazz", SCORES, [], {"rock": 0.25, "jazz": 0.75})
+    names = ['a "b", c.mp3', "=1+1", "ü\x1b\r.wav", " end "]
+    answers = Answers(tmp_path / "out", jsonl)
+    for name in names:
+        answers.add(record(name, probable, tag=name))
+    answers.close()
+    assert list(Answers(tmp_path / "out", jsonl).briefs.values()) == [Brief(n, "jazz", 0.75, n) for n in names]
+
+
+def test_columns():
+    probable = Prediction("rock", SCORES, [], {"rock": 0.75, "jazz": 0.25})
+    cells = row(record("x", probable, tag="Rock"))
+    assert csv_line(cells) == "file,genre,probability,tag,score_rock,score_jazz,probability_rock,probability_jazz\n"
+    assert csv_line(cells.values()) == "x,rock,0.75,Rock,2.25,0.5,0.75,0.25\n"
+    assert probable.unless_below(0.75).genre == "rock"
+    assert probable.unless_below(0.76).genre == "unknown"
+    with pytest.raises(DataError, match="no probabilities"):
+        Prediction("rock", SCORES, []).unless_below(0.5)
+
+
+def test_playlists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "favourites.m3u8").write_text("mine")
+    songs = [Brief(name, genre, 1.0, None) for name, genre in (("b", "rock"), ("a", "rock"), ("c", "../x"))]
+    write_playlists(tmp_path / "lists", songs, ["rock", "jazz", "../x"])
+    assert sorted(path.name for path in (tmp_path / "lists").iterdir()) == ["%2E.%2Fx.m3u8", "rock.m3u8"]
+    assert (tmp_path / "lists/rock.m3u8").read_text() == f"#EXTM3U\n{tmp_path}/b\n{tmp_path}/a\n"
+    write_playlists(tmp_path / "lists", songs[2:], ["rock", "jazz", "../x"])
+    assert (tmp_path / "lists/rock.m3u8").read_text() == "#EXTM3U\n"
+    assert (tmp_path / "favourites.m3u8").read_text() == "mine"
+
+
+def test_songs_that_differ_from_their_tags_come_with_the_most_certain_first():
+    of = [
+        ("a", "rock", 0.5, "Jazz"),
+        ("b", "rock", 0.9, "jazz"),
+        ("c", "hip_hop", 1.0, "Hip-Hop"),
+        ("d", "rock", 1, ""),
+    ]
+    assert [song.file for song in differing([Brief(*song) for song in of], is_same_genre)] == ["b", "a"]
+
+
+def test_tags_and_playlists_on_the_command_line(music, command, here):
+    system = lstmgenre.load("bundle")
+    decisions = {}
+    for song, tag in zip(music, ("HIGH", "polka", None), strict=True):
+        samples, rate = soundfile.read(song)
+        flac = song.replace(".wav", ".flac")
+        with soundfile.SoundFile(flac, "w", rate, 1, format="FLAC", subtype="PCM_24") as file:
+            if tag:
+                file.genre = tag
+            file.write(samples)
+        os.unlink(song)
+        decisions[flac] = (system.predict(flac).genre, tag)
+    wrong = {file: tag for file, (genre, tag) in decisions.items() if tag and tag.lower() != genre}
+    assert wrong
+    for line in ("predict bundle music --against-tags", "predict bundle music --against-tags --out out.csv"):
+        done = command(f"{line} --m3u lists")
+        assert len(done.stdout.splitlines()) == len(wrong)
+        for file, tag in wrong.items():
+            assert f"{file}: tagged {tag}, sounds like {decisions[file][0]} (" in done.stdout
+    listed = {path.stem: path.read_text().splitlines()[1:] for path in (here / "lists").iterdir()}
+    assert {os.path.relpath(file): genre for genre, files in listed.items() for file in files} == {
+        file: genre for file, (genre, _) in decisions.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("bundle", "nothing to name"),
+        ("bundle - --files-from -", "not both"),
+        ("bundle x --csv --json", "--csv or --json, not both"),
+        ("bundle x --json --out y", "--out takes --csv or --jsonl"),
+        ("bundle x --timeline --out y", "no column in CSV"),
+        ("bundle x --min-probability 1.5", "--min-probability"),
+        ("bundle x --nj 0", "--nj"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(arguments, said, command):
+    done = command(f"predict {arguments}")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_folders_without_audio_and_systems_without_probabilities_are_said(music, command, here):
+    (here / "empty").mkdir()
+    done = command("predict bundle empty")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "empty: no audio there" in done.stderr
+    done = command("predict bundle music --min-probability 0.5")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no probabilities" in done.stderr
+
+
+def square(number):
+    if number == 13:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+@pytest.mark.system
+def test_a_process_that_is_killed_costs_its_item_alone():
+    results = list(stream(square, range(10, 18), 2))
+    assert isinstance(results[3], Lost)
+    assert [r for r in results if not isinstance(r, Lost)] == [n * n for n in range(10, 18) if n != 13]
