@@ -48,7 +48,7 @@ def _share(value: str | float) -> float:
     number = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)(%?)", str(value))
     share = float(number[1]) / (100 if number[2] else 1) if number else -1.0
     if not 0 <= share <= 1:
-        raise typer.BadParameter(f"{value} is no share: write 5%, from 0% to 100%")
+        raise typer.BadParameter(f"{str(value)[:40]} is no share: write 5%, from 0% to 100%")
     return share
 
 
