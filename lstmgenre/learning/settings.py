@@ -15,7 +15,12 @@ from lstmgenre.training.streams import StreamOptions
 
 @dataclass(frozen=True)
 class Settings:
-    """Of the networks and of the cross-validation."""
+    """Of the networks and of the cross-validation.
+
+    Of nine combinations of layers, learning rate, batch size and schedule these had most frames right in
+    cross-validation on 24 excerpts of real recordings. On 60 tracks of the demo corpus layers of twice the size had 5
+    points more.
+    """
 
     hidden: tuple[int, ...] = (32,)
     cell_dim: int = 48
