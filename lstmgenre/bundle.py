@@ -23,7 +23,7 @@ import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, overload
@@ -31,7 +31,8 @@ from typing import Any, overload
 import msgspec
 import numpy as np
 
-from lstmgenre import audio, provenance, svm
+from lstmgenre import audio, provenance, selection, svm
+from lstmgenre.calibration import Calibration
 from lstmgenre.corpora import rxfilename
 from lstmgenre.documents import read_json, write_json
 from lstmgenre.errors import DataError, ModelError
@@ -43,7 +44,7 @@ from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import ScatteringFeatures
 from lstmgenre.scoring import vote_shares
 from lstmgenre.segments import add_up, pool
-from lstmgenre.selection import VOTE
+from lstmgenre.selection import VOTE, Selection
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import write_map
 
@@ -58,6 +59,7 @@ class _System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What system.json says."""
 
     system: str
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Bundle:
     genres: Sequence[str]
     delay: int
     svm: SegmentSvm | None
+    calibration: Calibration | None = None
+    """Of its scores, where they are known of tracks that were held out."""
 
     @classmethod
     def load(cls, directory: Path) -> Bundle:
@@ -80,10 +84,11 @@ class Bundle:
 
         Raises DataError, FormatError or ModelError for files that are missing, damaged, or not of one system.
         """
-        system = directory / _SYSTEM
+        path = directory / _SYSTEM
         # Bundles of an SVM were once without the file.
-        named = read_json(system, _System, "make the bundle again") if system.exists() else None
-        return cls.of(directory, None if named and named.system == VOTE else directory)
+        named = read_json(path, _System, "make the bundle again") if path.exists() else None
+        system = cls.of(directory, None if named and named.system == VOTE else directory)
+        return replace(system, calibration=named.calibration if named else None)
 
     @classmethod
     def of(cls, experiment: Path, svm_dir: Path | None) -> Bundle:
@@ -186,7 +191,8 @@ class Bundle:
             deque(heard(), maxlen=0)
         assert total is not None
         scores = self._scores((total / frames).astype(np.float32), posteriors)
-        return Prediction(max(scores, key=scores.__getitem__), scores, timeline)
+        probabilities = self.calibration.probabilities(scores) if self.calibration else None
+        return Prediction(max(scores, key=scores.__getitem__), scores, timeline, probabilities)
 
     def _scores(self, mean: np.ndarray, posteriors: np.ndarray | None) -> dict[str, float]:
         """Score of every genre from the mean features (dim,) and, where there is a network, posteriors (frames, C)."""
@@ -226,6 +232,7 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
     best = min(experiments, key=lambda experiment: History.read(experiment).held_out_loss)
     svm_dir = None if name == VOTE else best / name
     system = Bundle.of(best, svm_dir)
+    system = replace(system, calibration=_calibration(system, best, name))
     from lstmgenre.model_card import model_card  # brings in what predict does without
 
     card = model_card(system, best, name, experiments)
@@ -243,10 +250,21 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
         for source in sources:
             (new / source.name).write_bytes(source.read_bytes())  # not shutil.copy: it blames a full disk on the source
             shutil.copystat(source, new / source.name)
-        write_json(new / _SYSTEM, _System(name), indent=None)
+        write_json(new / _SYSTEM, _System(name, system.calibration), indent=None)
         write_map(new / provenance.NAME, learnt)
         (new / _CARD).write_text(card, encoding="utf-8")
     return best
+
+
+def _calibration(system: Bundle, experiment: Path, name: str) -> Calibration | None:
+    """What cross-validation has found for this very system."""
+    if not (experiment / selection.NAME).exists():
+        return None
+    selected = Selection.load(experiment)
+    variant = selected.best.get(name)
+    of_svm = (system.svm.pooling, system.svm.c) if system.svm else (None, None)
+    same = variant is not None and (variant.pooling, variant.c) == of_svm
+    return selected.calibrations.get(name) if same else None
 
 
 def _kinds() -> list[set[str]]:

@@ -51,10 +51,20 @@ Names one of {len(genres)} genres for an audio file: {markdown(", ".join(genres)
 {scores or _NO_SCORES}## Limits
 
 - It knows its genres and no other, and always names one of them.
-- Scores are {"the SVM's decision values" if system.svm else "shares of the frames"}, not probabilities.
+- Scores are {"the SVM's decision values" if system.svm else "shares of the frames"}, not probabilities.{
+        _calibration(system)
+    }
 - Figures hold for the tracks they were measured on. Where their artists are in the training set as well, they flatter;
   music of another time, style or production will fare worse.
 """
+
+
+def _calibration(system: Bundle) -> str:
+    if not (told := system.calibration):
+        return ""
+    return f"""
+- Probabilities are a softmax of the scores times {told.slope:.4g}, the likeliest on {told.tracks} held-out tracks;
+  their expected calibration error in cross-validation is {told.error:.1%}."""
 
 
 def _parts(system: Bundle) -> str:

@@ -16,7 +16,7 @@ worth: on each fold decides what wins on the other folds, where that fold had no
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -27,10 +27,11 @@ import numpy as np
 from msgspec import Meta
 
 from lstmgenre import svm
+from lstmgenre.calibration import Calibration, HeldOut, calibrate
 from lstmgenre.documents import Share, read_json, write_json
 from lstmgenre.errors import DataError
 from lstmgenre.score_json import Score
-from lstmgenre.scoring import Report, TrackScore, majority_vote
+from lstmgenre.scoring import Report, TrackScore, majority_vote, vote_shares
 from lstmgenre.segments import Pooling, blocks_of, pool
 from lstmgenre.svm import SegmentSvm
 
@@ -94,6 +95,23 @@ class Evidence:
         model = svm.train(vectors, self.utt2genre, self.genres, system.c or svm.C, blocks)
         model.pooling = system.pooling
         return model
+
+    def held_out(self, system: System) -> list[HeldOut]:
+        """The scores of the tracks of each fold by `system` when it has learnt from the others, where it knows all
+        genres then.
+        """
+        found = []
+        for fold in self.folds:
+            if system.name == VOTE:
+                rows = [vote_shares(self.posteriors[u]).tolist() for u in fold]
+            else:
+                model = self.fit(system, [u for other in self.folds if other is not fold for u in other])
+                if model.genres != self.genres:
+                    continue
+                rows = [[*scores.values()] for scores in model.scores(self.vectors(system, fold)).values()]
+            truth = [self.genres.index(self.utt2genre[u]) for u in fold]
+            found.append(HeldOut(np.array(rows), np.array(truth)))
+        return found
 
     @cached_property
     def votes(self) -> Decisions:
@@ -159,6 +177,7 @@ class Selection:
     scores: Report
     folds: int
     asked_for: bool = False
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     @property
     def worth(self) -> TrackScore:
@@ -178,7 +197,9 @@ class Selection:
     def load(cls, directory: Path) -> Selection:
         """Read what `save` wrote. Raises DataError if it is not there, FormatError if it is damaged."""
         told = read_json(directory / NAME, _Document, "select again")
-        return cls(told.best[told.chosen], told.best, told.scores.report(), told.folds, told.asked_for)
+        return cls(
+            told.best[told.chosen], told.best, told.scores.report(), told.folds, told.asked_for, told.calibrations
+        )
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -189,6 +210,7 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: Score
     folds: Annotated[int, Meta(ge=3)]
     asked_for: bool
+    calibrations: dict[str, Calibration] = {}
 
     def __post_init__(self) -> None:
         if self.chosen not in self.best:
@@ -221,7 +243,10 @@ def select(evidence: Evidence, trials: Sequence[Trial], asked_for: str | None = 
     nested = (max(eligible, key=lambda trial: right(trial, without=k)).on(k) for k in folds)
     scores.add_tracks(CHOICE, _merged(nested), evidence.utt2genre)
     chosen = max(eligible, key=right).system
-    return Selection(chosen, {n: t.system for n, t in best.items()}, scores, len(folds), asked_for is not None)
+    systems = {name: trial.system for name, trial in best.items()}
+    calibrated = {name: calibrate(evidence.held_out(system)) for name, system in systems.items()}
+    calibrations = {name: calibration for name, calibration in calibrated.items() if calibration}
+    return Selection(chosen, systems, scores, len(folds), asked_for is not None, calibrations)
 
 
 def _merged(parts: Iterable[Decisions]) -> Decisions:

@@ -6,6 +6,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -89,8 +90,13 @@ def test_it_says_what_it_learnt_from_and_how_good_it_is(learnt):
 
 def test_the_bundle_is_the_system_that_was_chosen_and_names_genres(learnt, music):
     outcome, root = learnt
-    assert json.loads((root / "model/system.json").read_text()) == {"system": outcome.selection.chosen.name}
+    chosen = outcome.selection.chosen.name
+    calibration = outcome.selection.calibrations[chosen]
+    told = {"system": chosen, "calibration": msgspec.to_builtins(calibration)}
+    assert json.loads((root / "model/system.json").read_text()) == told
     model = lstmgenre.load(root / "model")
+    assert model.calibration == calibration
+    assert calibration.tracks == 18
     named = [model.predict(path).genre == genre for genre in STEPS for path in music.glob(f"{genre}/song*.wav")]
     assert sum(named) >= 15
     assert "cross-validation on 18 tracks" in (root / "model/README.md").read_text()
