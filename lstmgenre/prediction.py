@@ -20,7 +20,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lstmgenre.errors import DataError, FormatError
+import msgspec
+
+from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output
 
 UNKNOWN = "unknown"
@@ -114,6 +116,16 @@ def csv_line(cells: Iterable[Any]) -> str:
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
+class _Line(msgspec.Struct):
+    """What Answers need of a line of JSON."""
+
+    file: str
+    genre: str
+    scores: dict[str, float]
+    probabilities: dict[str, float] | None = None
+    tag: str | None = None
+
+
 class Answers:
     """A file of songs, CSV or (`jsonl`) a line of JSON each, that a run adds to; what is in it is known by `briefs`.
 
@@ -127,8 +139,12 @@ class Answers:
         self._columns: list[str] | None = None
         self.briefs: dict[str, Brief] = {}
         if path.exists():
-            self._open()
-            self._read()
+            try:
+                self._open()
+                self._read()
+            except BaseException:
+                self.close()
+                raise
 
     def add(self, fields: Mapping[str, Any]) -> None:
         cells = row(fields)
@@ -179,7 +195,7 @@ class Answers:
                     break
                 try:
                     self._take(line)
-                except (ValueError, KeyError, TypeError, AttributeError, csv.Error, FormatError) as error:
+                except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
                     raise self._not_ours(number) from error
                 whole += len(line)
         os.ftruncate(self._descriptor, whole)
@@ -193,6 +209,7 @@ class Answers:
         text = line.decode()
         if self._jsonl:
             fields = json.loads(text)
+            msgspec.convert(fields, _Line)
             columns = list(row(fields))
             if self._columns is None:
                 self._columns = columns

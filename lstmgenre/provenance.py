@@ -55,17 +55,21 @@ def read(model_dir: Path) -> dict[str, str]:
 def behind(rspecifier: str) -> dict[str, str]:
     """What the network learnt from that these posteriors, or vectors pooled from such, came out of, as the records
     beside the archives tell; {} where they do not."""
-    archive = first_file(rspecifier)
-    try:
-        made = read_record(archive, _Made, "make it again") if archive else None
-    except LstmGenreError:
-        return {}
+    made = _made(rspecifier)
+    if made and made.name == "pool-segments" and "posteriors" in made.options:
+        made = _made(str(made.options["posteriors"]))
     if made and made.name == "forward" and "model" in made.options:
         model = Path(str(made.options["model"]))
         return read(model if model.is_dir() else model.parent)
-    if made and made.name == "pool-segments" and "posteriors" in made.options:
-        return behind(str(made.options["posteriors"]))
     return {}
+
+
+def _made(rspecifier: str) -> _Made | None:
+    try:
+        archive = first_file(rspecifier)
+        return read_record(archive, _Made, "make it again") if archive else None
+    except LstmGenreError:
+        return None
 
 
 def seen(tested: Mapping[str, str], trained: Mapping[str, str]) -> set[str]:

@@ -119,3 +119,12 @@ def test_another_recording_under_the_same_name_is_another_track():
 def test_what_nothing_is_recorded_of_is_no_error(here, rspecifier):
     Path("plain.ark").write_bytes(b"")
     assert provenance.behind(rspecifier) == {}
+
+
+def test_records_that_name_each_other_are_no_way_round_for_ever(here):
+    for name, other in (("a", "b"), ("b", "a"), ("c", "c"), ("d", "no table")):
+        Path(f"{name}.ark").write_bytes(b"")
+        made = {"archive": f"{name}.ark", "name": "pool-segments", "options": {"posteriors": f"ark:{other}.ark"}}
+        Path(f"{name}.ark.json").write_text(json.dumps(made))
+        assert provenance.behind(f"ark:{name}.ark") == {}
+    assert provenance.behind("nonsense") == {}

@@ -20,6 +20,7 @@ from lstmgenre.expdir import History
 from lstmgenre.expdir.runs import Run, _ArchiveRun
 from lstmgenre.learning.stages import _Mark
 from lstmgenre.nnet1.fileformat import read_components, write_components
+from lstmgenre.prediction import Answers
 from lstmgenre.scattering import journal, scat_json
 from lstmgenre.segments import Pooling
 from lstmgenre.selection import _Document
@@ -125,7 +126,7 @@ def _read_specifier(content: bytes, folder: Path) -> None:
     assert 0 <= offset < 10**18
     if wanted:
         parse_range(wanted, (9, 5))
-    if len(errors) == len(parsers):
+    if len(errors) == len(parsers) and file == text:
         raise errors[0]
 
 
@@ -210,6 +211,18 @@ def _read_intake(content: bytes, folder: Path) -> None:
     probing.kept(folder)
 
 
+def _answers() -> list[bytes]:
+    song = {"file": "a.wav", "genre": "rock", "scores": {"jazz": 0.5, "rock": 1.5}, "timeline": []}
+    lines = 'file,genre,score_jazz,score_rock\na.wav,rock,0.5,1.5\n"b, c.wav",jazz,2,0\n'
+    return [b"".join(json.dumps(song | {"file": name}).encode() + b"\n" for name in "ab"), lines.encode()]
+
+
+def _read_answers(content: bytes, folder: Path) -> None:
+    path = folder / "answers"
+    path.write_bytes(content)
+    Answers(path, jsonl=content.startswith(b"{")).close()
+
+
 # Documents
 
 
@@ -290,6 +303,7 @@ TARGETS = [
     Target("tracklists", _tracklists, _read_tracklist),
     Target("manifests", _manifests, _read_manifest),
     Target("intakes", _intakes, _read_intake),
+    Target("answers", _answers, _read_answers),
     Target("TOML", _tomls, _read_toml),
     *_json_targets(),
 ]
