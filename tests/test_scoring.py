@@ -243,3 +243,24 @@ def test_a_system_is_scored_once():
     report.add_posteriors([("t", np.full((2, len(GENRES)), 1 / len(GENRES)))], {"t": GENRES[0]})
     with pytest.raises(DataError, match="majority vote: two systems of this name"):
         report.add_tracks("majority vote", {"t": GENRES[0]}, {"t": GENRES[0]})
+
+
+def test_decisions_from_elsewhere_are_scored_and_compared(command, here):
+    from lstmgenre import score_json
+    from lstmgenre.datadir import DataDir
+    from lstmgenre.report.experiments import read_experiments
+    from lstmgenre.report.results import mcnemar_table
+
+    truth = {f"t{k:02}": "ab"[k % 2] for k in range(12)}
+    DataDir(here / "test", utt2genre=truth).write()
+    for name, wrong in (("mine", 2), ("theirs", 8)):
+        lines = [f"{u} {'ba'[k % 2] if k < wrong else genre}\n" for k, (u, genre) in enumerate(truth.items())]
+        (here / f"{name}.txt").write_text("".join(lines))
+    out = "exp/others/test/score.json"
+    done = command(f"score test --decisions mine.txt --decisions theirs.txt --out {out}")
+    assert done.returncode == 0
+    tracks = score_json.read(here / out).tracks
+    assert {name: of.accuracy.correct for name, of in tracks.items()} == {"mine": 10, "theirs": 4}
+    (test,) = mcnemar_table(read_experiments(here / "exp", "test")).records
+    assert test["p"] == pytest.approx(2 * 0.5**6)  # six tracks that one of them has right, all the same one
+    assert {test["first"], test["second"]} == {"others, mine", "others, theirs"}

@@ -258,6 +258,9 @@ CALLS = [
     ("train-svm data/test ark:seg.ark new --c inf", USAGE, "--c"),
     # Results
     ("score data/test", USAGE, "nothing to score"),
+    ("score data/test --decisions gone", BAD_DATA, "gone: "),
+    ("score data/test --decisions dir", BAD_DATA, "dir"),
+    ("score data/test --decisions junk", BAD_DATA, "junk"),
     ("score data/test --svm svm", USAGE, "one --segments for each --svm"),
     ("score gone --post ark:post.ark", BAD_DATA, "gone: no such data directory"),
     ("score data/train --post ark:post.ark", BAD_DATA, "no line in utt2genre"),

@@ -27,6 +27,12 @@ def score(
     segments: Annotated[
         list[str] | None, typer.Option(metavar="RSPECIFIER", help="Segment vectors for that --svm.")
     ] = None,
+    decisions: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="Lines `utterance genre` that came from elsewhere; its name is the system's."
+        ),
+    ] = None,
     train_data: Annotated[
         Path | None,
         typer.Option(metavar="DATA_DIR", help="What was trained on: tells tracks of its artists from those of others."),
@@ -37,7 +43,8 @@ def score(
     as_json: Json = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON there, and print nothing.")] = None,
 ) -> None:
-    """Score tracks against DATA_DIR/utt2genre: frame accuracy and majority vote (--post), SVMs on segment features.
+    """Score tracks against DATA_DIR/utt2genre: frame accuracy and majority vote (--post), SVMs on segment features,
+    decisions of other systems.
 
     Example: lstmgenre score data/test --train-data data/train --post scp:post.scp --svm exp/svm --segments scp:seg.scp
     """
@@ -47,11 +54,11 @@ def score(
     from lstmgenre.scoring import Report
     from lstmgenre.svm import SegmentSvm
 
-    svm, segments = svm or [], segments or []
+    svm, segments, decisions = svm or [], segments or [], decisions or []
     if len(svm) != len(segments):
         raise typer.BadParameter("give one --segments for each --svm")
-    if post is None and not svm:
-        raise typer.BadParameter("nothing to score: give --post, or --svm with --segments")
+    if post is None and not svm and not decisions:
+        raise typer.BadParameter("nothing to score: give --post, --svm with --segments, or --decisions")
     need = ["utt2genre", "utt2spk"] if train_data else ["utt2genre"]
     data = DataDir.read(data_dir, need)
     report = Report(data.genres)
@@ -61,6 +68,8 @@ def score(
         for name, directory, vectors in zip(distinct_names(svm), svm, segments, strict=True):
             predictions = SegmentSvm.load(directory).predict(dict(tables.read_table(vectors, "vector")))
             report.add_tracks(name, predictions, data.utt2genre)
+        for name, path in zip(distinct_names([path.with_suffix("") for path in decisions]), decisions, strict=True):
+            report.add_tracks(name, tables.read_map(path), data.utt2genre)
         if train_data:
             report.add_artists(data.utt2spk, DataDir.read(train_data, ["utt2spk"]).utt2spk)
         trained = [provenance.behind(table) for table in (*([post] if post else []), *segments)]
