@@ -34,6 +34,7 @@ Option = Scalar | list[Scalar]
 LARGEST = 1 << 28
 """Bytes of a document: scores and classifiers of a million tracks have room."""
 _LARGEST_TOML = 1 << 14  # tomllib's time grows with the square of a dotted key: a second and a half for this
+_NO_UTF8 = re.compile("[\udc80-\udcff]")  # as Python keeps such bytes of a name
 _LONGEST_MESSAGE = 300  # characters: the message may quote the document
 
 
@@ -86,13 +87,14 @@ def read_options(path: Path) -> dict[str, dict[str, Option]]:
 
 
 def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
-    """Write a JSON file, whole or not at all; an array of numpy's becomes a list, a Struct an object.
+    """Write a JSON file, whole or not at all; an array of numpy's becomes a list, a Struct an object, and a byte of a
+    name that is not UTF-8 its escape.
 
     Raises DataError as files.atomic_output.
     """
+    text = json.dumps(content, indent=indent, ensure_ascii=False, default=_plain)
     with atomic_output(path) as stream:
-        json.dump(content, stream, indent=indent, ensure_ascii=False, default=_plain)
-        stream.write("\n")
+        stream.write(_NO_UTF8.sub(lambda byte: rf"\\x{ord(byte[0]) - 0xDC00:02x}", text) + "\n")
 
 
 def _plain(value: Any) -> Any:

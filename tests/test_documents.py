@@ -382,3 +382,18 @@ def test_what_is_no_file_is_refused_at_once_by_a_command(call, what, here, comma
 def test_a_document_of_an_earlier_version_is_read(name):
     earlier = Path(__file__).parent / "data/documents"
     assert read(name, earlier / f"{name}.json")
+
+
+def test_a_name_that_is_not_utf8_is_recorded_by_its_bytes(here, command):
+    run = Run.begin("train-svm", ["train-svm", "caf\udce9"], {"data_dir": "caf\udce9", "fuse": "x\\y"})
+    run.write(Path("run.json"))
+    assert read_run(Path("run.json")).options == {"data_dir": r"caf\xe9", "fuse": "x\\y"}
+    os.mkdir("caf\udce9")
+    Path("caf\udce9/utt2genre").write_text("a rock\n")
+    done = command(["train-svm", "caf\udce9", "ark:nothing.ark", "caf\udce9/svm"])
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    Path("caf\udce9/wav.scp").write_text("a nothing.wav\n")
+    done = command(["extract-scat", "caf\udce9"])
+    assert done.returncode == 1
+    assert "this path is not UTF-8" in done.stderr

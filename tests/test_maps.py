@@ -60,3 +60,9 @@ def test_a_line_without_end_does_not_fill_memory(here):
         stream.truncate(1 << 36)  # zeros that take no room on the disk
     with pytest.raises(FormatError, match=r"map: line 1: has more than 16777216 bytes"):
         read_map("map")
+
+
+def test_a_value_that_is_not_utf8_is_refused_and_no_file_is_left(here):
+    with pytest.raises(DataError, match=r"map: a: .* must be one line of UTF-8"):
+        write_map("map", {"a": "caf\udce9/feats.ark:3"})
+    assert not Path("map").exists()

@@ -48,6 +48,7 @@ from lstmgenre.scattering.journal import (
     read_journals,
 )
 from lstmgenre.tables.encoding import encode, matrix_header
+from lstmgenre.tables.rules import is_utf8
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ def extract(
     DataError if that befalls more than a share `max_failed` of them, or all, and where another run is at it; what was
     there before stays then.
     """
+    if not is_utf8(str(data.path.absolute())):
+        raise DataError(f"{data.path}: this path is not UTF-8, and no line of feats.scp could name it: rename it")
     if not data.utterances:
         raise DataError(f"{data.path}: has no utterances: make it with lstmgenre prep-data")
     with files.exclusive(data.path / "data") as folder:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.files import atomic_output
 from lstmgenre.tables.opening import open_input
-from lstmgenre.tables.rules import check_key
+from lstmgenre.tables.rules import check_key, is_utf8
 
 _LONGEST_LINE = 1 << 24  # bytes: a line of spk2utt has room for the names of a hundred thousand tracks
 
@@ -80,8 +80,8 @@ def write_map(path: str | os.PathLike[str], mapping: Mapping[str, str]) -> None:
     with atomic_output(path) as stream:
         for key in sorted(mapping):
             value = str(mapping[key])
-            if not value or "\n" in value or value != value.strip(string.whitespace):
+            if not value or "\n" in value or value != value.strip(string.whitespace) or not is_utf8(value):
                 raise DataError(
-                    f"{os.fspath(path)}: {key}: {value!r} must be one line, not empty, no space at its ends"
+                    f"{os.fspath(path)}: {key}: {value!r} must be one line of UTF-8, not empty, no space at its ends"
                 )
             stream.write(f"{check_key(key)} {value}\n")
