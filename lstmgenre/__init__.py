@@ -15,6 +15,9 @@
     report       the scores of experiments                             -> the paper's tables
     bundle       a trained system in one directory, an audio file      -> its genre
     model_card   what is recorded about that system                    -> a page that says it
+    calibration  scores of tracks that were not learnt from            -> a probability a genre
+    prediction   what a bundle says of a song                          -> a line of CSV or JSON
+    serving      many songs, a bundle, processes                       -> predictions in order
     learning     a collection of music, by way of all of these         -> the bundle that suits it
 
 below them all: errors, files (whole or absent), documents (JSON and TOML), tables (Kaldi archives), parallel (many
