@@ -1,5 +1,6 @@
 """The package as a stranger gets it: what an sdist and a wheel hold, an installed wheel, and the recipe laid out."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -103,7 +104,9 @@ def built(tmp_path_factory):
     """The sdist and the wheel that `make dist` makes."""
     out = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, ROOT]
-    done = subprocess.run(build, capture_output=True, text=True)
+    with open(ROOT / "pyproject.toml") as tree:
+        fcntl.flock(tree, fcntl.LOCK_EX)  # setuptools builds in the tree: two at once remove one another's files
+        done = subprocess.run(build, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return next(out.glob("*.tar.gz")), next(out.glob("*.whl"))
 

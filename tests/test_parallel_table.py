@@ -200,7 +200,7 @@ def test_workers_that_are_not_there_cost_nothing():
     with pytest.raises(DataError, match="exit status 1"):
         run(factor=3.0)
     parts = kept()
-    assert len(parts) == 2
+    assert len(parts) == 5
 
     @contextmanager
     def absent(directory):
