@@ -2,6 +2,7 @@
 
 All three forms start with a header (minimum, range, rows, columns). CM2 and CM3 spread 65 536 or 256 levels evenly over
 the range. CM keeps four percentiles a column and spreads 64, 128 and 63 levels over the gaps between them.
+extract-scat --compress writes CM. The others are read, and written by copy-feats, for Kaldi's sake alone.
 """
 
 from __future__ import annotations

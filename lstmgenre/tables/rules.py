@@ -12,6 +12,8 @@ from lstmgenre.errors import DataError
 
 Number = TypeVar("Number", int, float)
 Kind = Literal["matrix", "vector", "int-vector", "posterior", "int", "float", "token"]
+"""What the values of a table are. Features and posteriors are matrices, segment vectors are vectors; the other kinds
+are there for Kaldi's sake alone, whose tables they come from."""
 
 INT32 = np.iinfo(np.int32)
 _PLAIN = re.compile("[-+.0-9A-Za-z]+")

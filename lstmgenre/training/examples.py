@@ -1,4 +1,8 @@
-"""Labelled utterances: what an epoch reads, in memory or streamed from an archive."""
+"""Labelled utterances: what an epoch reads, in memory or streamed from an archive.
+
+Our own commands label a track with one class. Soft targets, several classes a frame with weights, and weights of frames
+are there for Kaldi's sake alone: its trainers take them, and the golden runs have them.
+"""
 
 from __future__ import annotations
 
