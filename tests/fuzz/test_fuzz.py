@@ -8,6 +8,8 @@ import pytest
 from tests.fuzz.running import MEMORY, Failed, run
 from tests.fuzz.targets import TARGETS, Target
 
+pytestmark = pytest.mark.slow  # half a minute in all
+
 INPUTS = 2000
 
 
