@@ -70,7 +70,7 @@ def test_every_format_by_path_and_by_pipe(tmp_path, name, options, tolerance, ho
     np.testing.assert_allclose(samples, (left + right) / 2, atol=tolerance)
 
 
-@pytest.mark.parametrize("rate", [11025, 32000, 44100, 48000])
+@pytest.mark.parametrize("rate", [1050, 11025, 32000, 33075, 44100, 48000, 352800])
 @pytest.mark.parametrize("length", [1, 7, 999, 1000, 1001, 5000, 12345])
 def test_blocks_do_not_show(tmp_path, monkeypatch, rate, length):
     noise = np.random.default_rng(length).uniform(-1, 1, length).astype(np.float32)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lstmgenre._torchaudio import resample
 
@@ -19,6 +20,8 @@ Piece = tuple[int, Callable[[], np.ndarray]]
 
 _KERNEL_WIDTH = 6  # zero crossings on each side of torchaudio's windowed sinc, its default
 _KERNEL_ROLLOFF = 0.99  # its cutoff as a share of the lower Nyquist frequency, its default
+_SMALL_RATIO = 16  # up to here (44 100 Hz to half of it is 2 to 1) a convolution by torch takes 6 to 20 times as long
+_FRAME = 64  # samples of a frame that a matrix resamples: less is more margin than frame, more is more zeros
 _KERNEL_LIMIT = 2**20  # its elements (4 MB): that of two rates without a common factor would take gigabytes
 
 
@@ -44,7 +47,7 @@ def _by_torchaudio(blocks: Iterable[np.ndarray], step: int, new: int, reach: int
     past = 0
 
     def piece(stop: int, held: np.ndarray, past: int) -> Piece:
-        return stop - past // step * new, lambda: _resample(held, step, new)[past // step * new : stop]
+        return stop - past // step * new, lambda: _resample(held, step, new, margin)[past // step * new : stop]
 
     for block in blocks:
         held = np.concatenate([held, block])
@@ -56,10 +59,28 @@ def _by_torchaudio(blocks: Iterable[np.ndarray], step: int, new: int, reach: int
     yield piece(math.ceil(len(held) * new / step), held, past)
 
 
-def _resample(samples: np.ndarray, step: int, new: int) -> np.ndarray:
-    return resample(
-        torch.from_numpy(samples), step, new, lowpass_filter_width=_KERNEL_WIDTH, rolloff=_KERNEL_ROLLOFF
-    ).numpy()
+def _resample(samples: np.ndarray, step: int, new: int, margin: int) -> np.ndarray:
+    """What torchaudio makes of these samples, whose ends it takes to lie in silence."""
+    if max(step, new) > _SMALL_RATIO:
+        return _torchaudio(torch.from_numpy(samples), step, new).numpy()
+    weights = _weights(step, new, margin)
+    reached = len(weights)
+    frame = reached - 2 * margin
+    missing = -len(samples) % frame
+    frames = sliding_window_view(np.pad(samples, (margin, missing + margin)), reached)[::frame]
+    return (torch.from_numpy(np.array(frames)) @ weights).numpy().ravel()
+
+
+@lru_cache
+def _weights(step: int, new: int, margin: int) -> torch.Tensor:
+    """The matrix that resamples a frame with a margin on each side, from what torchaudio makes of impulses."""
+    steps = max(1, _FRAME // step)
+    before = margin // step * new
+    return _torchaudio(torch.eye(steps * step + 2 * margin), step, new)[:, before : before + steps * new].contiguous()
+
+
+def _torchaudio(samples: torch.Tensor, step: int, new: int) -> torch.Tensor:
+    return resample(samples, step, new, lowpass_filter_width=_KERNEL_WIDTH, rolloff=_KERNEL_ROLLOFF)
 
 
 def _by_ffmpeg(blocks: Iterable[np.ndarray], rate: int, sample_rate: int) -> Iterator[Piece]:
