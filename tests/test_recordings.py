@@ -81,6 +81,58 @@ def test_a_segment_has_the_samples_of_the_whole(tmp_path, monkeypatch, name):
         np.testing.assert_array_equal(part, whole[round(start * 22050) : round(end * 22050)])
 
 
+@pytest.mark.parametrize("name", ["aac.m4a", "chained.ogg", "a.mp3"])
+@pytest.mark.parametrize("held", [1, 4, 32])
+def test_segments_in_any_order_have_the_samples_of_the_whole(tmp_path, monkeypatch, name, held):
+    monkeypatch.setattr(audio.mixing, "BLOCK", 10_000)
+    monkeypatch.setattr(audio.tracks, "_HELD", held)
+    content = odd_audio.mp3() if name == "a.mp3" else kind(tmp_path, name)[0].read_bytes()
+    paths = [str(written(tmp_path, f"{k}.{name}", content)) for k in range(2)]
+    whole = audio.load(paths[0])
+    rng = np.random.default_rng(0)
+    with audio.Tracks() as tracks:
+        for _ in range(30):
+            path, (start, end) = rng.choice(paths), np.sort(rng.uniform(0, len(whole) / 22050, 2))
+            if rng.random() < 0.1:
+                with pytest.raises(DataError, match="past the end"):
+                    tracks.open(path, 100, 101)
+            if rng.random() < 0.1:
+                np.testing.assert_array_equal(tracks.open(path)[:], whole)
+            np.testing.assert_array_equal(
+                tracks.open(path, start, end)[:], whole[round(start * 22050) : round(end * 22050)]
+            )
+
+
+def test_a_recording_is_decoded_once_for_segments_that_follow_one_another(tmp_path):
+    path = str(written(tmp_path, "a.flac", flac()))
+    runs = tmp_path / "runs"
+    with audio.Tracks() as tracks:
+        for start in np.arange(0, 1.5, 0.2):  # each overlaps with those before
+            assert len(tracks.open(f"echo run >>{runs}; cat {path} |", start, start + 0.4)) == 8820
+    assert runs.read_text() == "run\n"
+
+
+def test_after_an_error_within_a_recording_it_is_opened_anew(tmp_path, monkeypatch):
+    path = str(written(tmp_path, "a.flac", flac()))
+    monkeypatch.setattr(audio.mixing, "BLOCK", 10_000)
+    whole = audio.load(path)
+    frames, broken = audio.recording.Recording.frames, [True]
+
+    def failing(recording):
+        for count, frame in enumerate(frames(recording)):
+            if count == 17 and broken:
+                broken.clear()
+                raise DataError("the disk failed")
+            yield frame
+
+    monkeypatch.setattr(audio.recording.Recording, "frames", failing)
+    with audio.Tracks() as tracks:
+        np.testing.assert_array_equal(tracks.open(path, 0, 0.5)[:], whole[:11025])
+        with pytest.raises(DataError, match="the disk failed"):
+            tracks.open(path, 1.6, 1.9)
+        np.testing.assert_array_equal(tracks.open(path, 1.6, 1.9)[:], whole[35280:41895])
+
+
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize(
     ("name", "subtype"),

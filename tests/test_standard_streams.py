@@ -133,7 +133,7 @@ def test_a_full_place_for_temporary_files_is_what_is_blamed(data, shell, tmp_pat
 
 
 def test_long_tracks_and_commands_name_the_place_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("lstmgenre.audio._IN_MEMORY", 1000)
+    monkeypatch.setattr("lstmgenre.audio.tracks._IN_MEMORY", 1000)
     with files_of_at_most(5000), pytest.raises(OSError, match="set TMPDIR to") as caught:
         Samples(np.zeros(1000, np.float32) for _ in range(100))
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, os.environ.get("TMPDIR", "/tmp"))

@@ -291,7 +291,12 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
     done = sum(source.key in finished for source in shard.sources)
     logger.info("%d of %d utterances are done already", done, len(shard.sources))
     begin(shard, before.plan, before.entries)  # less a last line that a kill cut short
-    with files.open_own(shard.part, "ab") as archive, files.open_own(shard.journal) as journal:
+    config = shard.config
+    with (
+        files.open_own(shard.part, "ab") as archive,
+        files.open_own(shard.journal) as journal,
+        audio.Tracks(sample_rate=config.sample_rate, quantise=config.quantise) as tracks,
+    ):
         archive.truncate(before.entries[-1].end if before.entries else 0)
         archive.seek(0, os.SEEK_END)
         for source in shard.sources:
@@ -299,7 +304,8 @@ def _extract_shard(shard: Shard, transform: ScatteringFeatures) -> dict[str, str
                 continue
             end = archive.tell()
             try:
-                entry = _write(archive, source, shard, transform)
+                samples = tracks.open(source.rxfilename, source.start, source.end)
+                entry = _write(archive, source, samples, shard, transform)
             except DataError as error:
                 archive.truncate(end)  # less what was written before it failed
                 archive.seek(end)
@@ -333,14 +339,9 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _write(archive: IO[bytes], source: Source, shard: Shard, transform: ScatteringFeatures) -> Entry:
-    samples = audio.open_track(
-        source.rxfilename,
-        sample_rate=shard.config.sample_rate,
-        start=source.start,
-        end=source.end,
-        quantise=shard.config.quantise,
-    )
+def _write(
+    archive: IO[bytes], source: Source, samples: audio.Samples, shard: Shard, transform: ScatteringFeatures
+) -> Entry:
     frames = transform.frames(samples)
     archive.write(f"{source.utterance} ".encode())
     offset = archive.tell()
