@@ -1,8 +1,8 @@
-"""A trained system in one directory, and the genre of a song from its audio file.
+"""A trained system in one directory, and the genre of a song from its audio file, or from its features.
 
 A bundle is the files of an experiment and of one of its systems side by side, and a model card::
 
-    system.json                            the name of the system
+    system.json                            the name of the system, and what else is not in the parts
     scat.json                              configuration of the features
     final.feature_transform  final.nnet    the network
     training.json                          how it was trained: settings and learning curves
@@ -12,7 +12,8 @@ A bundle is the files of an experiment and of one of its systems side by side, a
     README.md                              the model card
 
 Where the network's majority vote decides there is no svm.json; an SVM that decides on the mean features alone has no
-network. JSON, nnet1 and lines of text: nothing in it can run code.
+network. Where features came from elsewhere there is no scat.json: such a system decides on features that it is given.
+JSON, nnet1 and lines of text: nothing in it can run code.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any, overload
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from lstmgenre import audio, provenance, selection, svm
 from lstmgenre.calibration import Calibration
@@ -47,6 +49,7 @@ from lstmgenre.segments import add_up, pool
 from lstmgenre.selection import VOTE, Selection
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import write_map
+from lstmgenre.tables.rules import as_float32, is_finite
 
 Song = str | os.PathLike[str] | tuple[np.ndarray, float]
 """An audio file, or samples and their rate in Hz."""
@@ -60,6 +63,8 @@ class _System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     system: str
     calibration: Calibration | None = None
+    features_given: bool = False
+    """There is no scat.json, and none is lost."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,11 @@ class Bundle:
     """Every stage from samples to a genre. `genres` are the network's outputs, which lag `delay` frames behind its
     inputs; the SVM may know fewer.
 
-    Without an SVM the network's majority vote decides, without a network the SVM on the mean features.
+    Without an SVM the network's majority vote decides, without a network the SVM on the mean features. Without
+    `features` it decides on features that it is given.
     """
 
-    features: ScatteringFeatures
+    features: ScatteringFeatures | None
     forward: Forward | None
     genres: Sequence[str]
     delay: int
@@ -87,6 +93,8 @@ class Bundle:
         path = directory / _SYSTEM
         # Bundles of an SVM were once without the file.
         named = read_json(path, _System, "make the bundle again") if path.exists() else None
+        if directory.is_dir() and not (directory / scat_json.NAME).exists() and not (named and named.features_given):
+            raise DataError(f"{directory / scat_json.NAME}: not there: make the bundle again")
         system = cls.of(directory, None if named and named.system == VOTE else directory)
         return replace(system, calibration=named.calibration if named else None)
 
@@ -96,9 +104,7 @@ class Bundle:
         if not experiment.is_dir():
             raise DataError(f"{experiment}: no such directory: make a bundle with lstmgenre bundle")
         configured = scat_json.read(experiment)
-        if not configured:
-            raise DataError(f"{experiment / scat_json.NAME}: not there: the features have no recorded configuration")
-        features = ScatteringFeatures(configured.config)
+        features = ScatteringFeatures(configured.config) if configured else None
         classifier = SegmentSvm.load(svm_dir) if svm_dir else None
         if classifier and classifier.pooling and classifier.pooling.threshold is None:
             system = cls(features, None, classifier.genres, 0, classifier)
@@ -108,6 +114,11 @@ class Bundle:
             if len(genres) != forward.nnet.output_dim:
                 raise ModelError(
                     f"{files.genres_file}: {len(genres)} genres for a network with {forward.nnet.output_dim} outputs"
+                )
+            if features and features.dim != forward.input_dim:
+                raise ModelError(
+                    f"{files.nnet}: takes {forward.input_dim} inputs, but there are {features.dim} features "
+                    f"({scat_json.NAME})"
                 )
             system = cls(features, forward, genres, History.read(experiment).targets_delay, classifier)
         if svm_dir:
@@ -124,10 +135,20 @@ class Bundle:
         if unknown := set(self.svm.genres) - set(self.genres):
             raise ModelError(f"{path}: genre {min(unknown)!r} is not among those of {experiment}")
         statistics = 4 * len(self.genres) if self.forward else 0
-        if self.svm.dim != statistics + self.svm.pooling.fuse * self.features.dim:
+        if self.svm.dim != statistics + self.svm.pooling.fuse * self.dim:
             raise ModelError(
                 f"{path}: an SVM on {self.svm.dim} numbers is not one on the segment vectors of {experiment}"
             )
+
+    @property
+    def dim(self) -> int:
+        """How many features a frame has."""
+        if self.features:
+            return self.features.dim
+        if self.forward:
+            return self.forward.input_dim
+        assert self.svm
+        return self.svm.dim
 
     @overload
     def predict(self, song: Song) -> Prediction: ...
@@ -141,8 +162,10 @@ class Bundle:
         A name that Kaldi would take for a command or an offset is refused, and so is what is no regular file.
 
         Raises DataError for what is no song, and where it cannot be decoded or is shorter than one window of the
-        features.
+        features; and for a system without `features`.
         """
+        if not self.features:
+            raise DataError("the system was trained on features from elsewhere, and takes no audio: predict_features")
         if isinstance(song, list):
             return [self.predict(one) for one in song]
         if isinstance(song, tuple) and len(song) == 2:
@@ -152,7 +175,7 @@ class Bundle:
         if isinstance(song, np.ndarray):
             if sample_rate is None:
                 raise DataError("samples without a rate: give it, too: predict(samples, sample_rate)")
-            return self._predict("the array", audio.from_array(song, sample_rate, **options))
+            return self._predict("the array", audio.from_array(song, sample_rate, **options), self.features)
         name = os.fspath(song) if isinstance(song, str | os.PathLike) else song
         if not isinstance(name, str):
             raise DataError(f"{type(song).__name__} is no name of a file: give the path of an audio file")
@@ -160,18 +183,37 @@ class Bundle:
             if not stat.S_ISREG(os.stat(name).st_mode) and not os.path.isdir(name):
                 # To open a named pipe would be to wait for who writes to it.
                 raise DataError(f"{name}: cannot be read: is no regular file; give an audio file")
-        return self._predict(name, audio.open_track(rxfilename(Path(name)), **options))
+        return self._predict(name, audio.open_track(rxfilename(Path(name)), **options), self.features)
 
-    def _predict(self, name: str, samples: audio.Samples | np.ndarray) -> Prediction:
+    def _predict(self, name: str, samples: audio.Samples | np.ndarray, features: ScatteringFeatures) -> Prediction:
         try:
-            frames, blocks = self.features.frames(samples), self.features.blocks(samples)
-            return self._decide(blocks, frames, len(samples) / self.features.config.sample_rate)
+            frames, blocks = features.frames(samples), features.blocks(samples)
+            return self._decide(blocks, frames, len(samples) / features.config.sample_rate)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
 
-    def _decide(self, blocks: Iterable[np.ndarray], frames: int, duration: float) -> Prediction:
-        """From features (frames, dim) that come in blocks, as those of many hours have to, and the seconds they are
-        of."""
+    def predict_features(self, features: npt.ArrayLike) -> Prediction:
+        """The genre of a song from its features (frames, dim), as those of its audio would be, or as the system was
+        trained on.
+
+        The timeline ends half a frame behind the centre of the last; it is empty for a system without `features`, whose
+        frames have no known place. Raises DataError for what is no matrix of finite numbers with a row at least, and
+        ModelError where it has other columns than the system takes.
+        """
+        matrix = np.asarray(features)
+        if matrix.ndim != 2 or not len(matrix) or matrix.dtype.kind not in "fiu":
+            raise DataError(f"an array of {matrix.dtype}, {matrix.shape}: give numbers (frames, features)")
+        if matrix.shape[1] != self.dim:
+            raise ModelError(f"the system takes {self.dim} features a frame, and here are {matrix.shape[1]}")
+        matrix = as_float32(np.ascontiguousarray(matrix))
+        if not is_finite(matrix, "matrix"):
+            raise DataError("the features hold NaN, infinity or what float32 has no room for: extract them again")
+        seconds = (len(matrix) - 0.5) * self.features.hop if self.features else None
+        return self._decide([matrix], len(matrix), seconds)
+
+    def _decide(self, blocks: Iterable[np.ndarray], frames: int, duration: float | None) -> Prediction:
+        """From features (frames, dim) that come in blocks, as those of many hours have to, and the seconds they are of,
+        where that is known."""
         total: np.ndarray | None = None
 
         def heard() -> Iterator[np.ndarray]:
@@ -185,8 +227,11 @@ class Bundle:
         if self.forward:
             # One pass serves both: what decides is as late as it was in training, the timeline is not.
             outputs = np.concatenate(list(self.forward.stream(heard())))
+            if not is_finite(outputs, "matrix"):
+                raise ModelError("the network gives numbers that are not finite: train it again")
             posteriors = outputs[:frames]
-            timeline = self._timeline(outputs[self.delay :], duration)
+            if self.features and duration is not None:
+                timeline = self._timeline(outputs[self.delay :], self.features.hop, duration)
         else:
             deque(heard(), maxlen=0)
         assert total is not None
@@ -207,9 +252,8 @@ class Bundle:
             vector = np.concatenate([mean, vector]) if pooling.fuse else vector
         return self.svm.scores({"": vector})[""]
 
-    def _timeline(self, posteriors: np.ndarray, duration: float) -> list[Span]:
-        """Runs of frames (frames, classes) of one genre; frame m is centred on sample m * hop."""
-        hop = self.features.transform.hop / self.features.config.sample_rate
+    def _timeline(self, posteriors: np.ndarray, hop: float, duration: float) -> list[Span]:
+        """Runs of frames (frames, classes) of one genre; frame m is centred on second m * hop."""
         edges = (np.arange(len(posteriors) + 1) - 0.5) * hop
         edges[0], edges[-1] = 0, duration
         spans, first = [], 0
@@ -237,7 +281,7 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
 
     card = model_card(system, best, name, experiments)
     files = ExpDir(best)
-    sources = [best / scat_json.NAME]
+    sources = [best / scat_json.NAME] if system.features else []
     sources += [files.feature_transform, files.nnet, files.training, files.genres_file] if system.forward else []
     sources += [svm_dir / svm.NAME] if svm_dir else []
     learnt = {
@@ -250,7 +294,7 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
         for source in sources:
             (new / source.name).write_bytes(source.read_bytes())  # not shutil.copy: it blames a full disk on the source
             shutil.copystat(source, new / source.name)
-        write_json(new / _SYSTEM, _System(name, system.calibration), indent=None)
+        write_json(new / _SYSTEM, _System(name, system.calibration, not system.features), indent=None)
         write_map(new / provenance.NAME, learnt)
         (new / _CARD).write_text(card, encoding="utf-8")
     return best
@@ -273,5 +317,6 @@ def _kinds() -> list[set[str]]:
     common = {_CARD, _SYSTEM, scat_json.NAME}
     network = {path.name for path in (files.feature_transform, files.nnet, files.training, files.genres_file)}
     whole = common | network | {svm.NAME}
-    kinds = [whole, whole - {svm.NAME}, whole - network, whole - {_SYSTEM}]
+    kinds = [whole, whole - {svm.NAME}, whole - network]
+    kinds += [*(kind - {scat_json.NAME} for kind in kinds), whole - {_SYSTEM}]
     return [kind | more for kind in kinds for more in ({provenance.NAME}, set())]

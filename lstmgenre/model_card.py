@@ -24,7 +24,7 @@ def model_card(system: Bundle, experiment: Path, name: str, candidates: Sequence
     """The card of a system of `experiment`, which was chosen among `candidates`. Raises FormatError for a damaged
     record.
     """
-    config, files = system.features.config, ExpDir(experiment)
+    files = ExpDir(experiment)
     genres = system.svm.genres if system.svm else system.genres
     directories = [experiment] * bool(system.forward) + [experiment / name] * bool(system.svm)
     logs = [log for directory in directories for log in sorted(directory.glob("log/train-*.json"))]
@@ -39,11 +39,11 @@ def model_card(system: Bundle, experiment: Path, name: str, candidates: Sequence
     scores = "".join(_scores_on(path, MAJORITY_VOTE if name == VOTE else name) for path in files.scores)
     return f"""# Music genre classifier {markdown(*distinct_names([experiment]))} / {markdown(name)}
 
-Names one of {len(genres)} genres for an audio file: {markdown(", ".join(genres))}.
+Names one of {len(genres)} genres for {"an audio file" if system.features else "the features of a song"}: {
+        markdown(", ".join(genres))
+    }.
 
-- Features: {system.features.dim} scattering coefficients a frame, from windows of {config.window} samples at
-  {config.sample_rate} Hz{", audio rounded to 16 bits" if config.quantise else ""} (scat.json).
-{_parts(system)}
+{_features(system)}{_parts(system)}
 ## Training
 
 {learnt}## Scores
@@ -65,6 +65,17 @@ def _calibration(system: Bundle) -> str:
     return f"""
 - Probabilities are a softmax of the scores times {told.slope:.4g}, the likeliest on {told.tracks} held-out tracks;
   their expected calibration error in cross-validation is {told.error:.1%}."""
+
+
+def _features(system: Bundle) -> str:
+    if not system.features:
+        return f"""- Features: {system.dim} numbers a frame, which have to be given: lstmgenre predict BUNDLE --feats
+  RSPECIFIER. How they are made is not recorded.
+"""
+    config = system.features.config
+    return f"""- Features: {system.dim} scattering coefficients a frame, from windows of {config.window} samples at
+  {config.sample_rate} Hz{", audio rounded to 16 bits" if config.quantise else ""} (scat.json).
+"""
 
 
 def _parts(system: Bundle) -> str:

@@ -1,28 +1,34 @@
-"""Many songs through a system: found, named one after the other or by several processes, each with what befell it."""
+"""Many songs through a system: found, or given as features, named one after the other or by several processes, each
+with what befell it.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from shutil import copyfileobj
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from lstmgenre import audio
 from lstmgenre.corpora import labels
 from lstmgenre.corpora.search import search
-from lstmgenre.errors import LstmGenreError
+from lstmgenre.errors import DataError, FormatError, LstmGenreError
 from lstmgenre.files import in_temporary_directory, read_file
 from lstmgenre.parallel.engine import Lost
 from lstmgenre.parallel.stream import stream
 from lstmgenre.prediction import Prediction
-from lstmgenre.tables import open_input
+from lstmgenre.scattering import scat_json
+from lstmgenre.tables import open_input, read_table
 
 if TYPE_CHECKING:
     from lstmgenre.bundle import Bundle
@@ -33,11 +39,12 @@ _LARGEST_LIST = 1 << 28  # bytes of a list of files
 
 
 class Song(NamedTuple):
-    """A file by the name that it was given by, and where it is; with an `error`, none."""
+    """A file by the name that it was given by, and where it is; with an `error`, none; or `features` (frames, dim)."""
 
     name: str
-    path: str
+    path: str = ""
     error: str = ""
+    features: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,26 @@ def find(names: Sequence[str]) -> Iterator[Song]:
             yield Song(as_given, as_given, f"{as_given}: {reason}: {detail}")
 
 
+def with_features(bundle: Path, rspecifier: str, timeline: bool = False) -> Iterator[Song]:
+    """Every utterance of a table of features, for a bundle that takes such; where the table breaks off, an error.
+
+    Raises UsageError for a wrong rspecifier, ModelError where features are recorded to be of another configuration, and
+    DataError where a timeline is asked for and their rate is not recorded.
+    """
+    scat_json.check(bundle, rspecifier)
+    if timeline and bundle.is_dir() and not scat_json.read(bundle):
+        raise DataError(f"{bundle}: has no timeline: when a frame is, is not recorded of features from elsewhere")
+    return _given(rspecifier, read_table(rspecifier))
+
+
+def _given(rspecifier: str, entries: Iterator[tuple[str, np.ndarray]]) -> Iterator[Song]:
+    try:
+        for utterance, features in entries:
+            yield Song(utterance, features=features)
+    except (DataError, FormatError) as error:
+        yield Song(rspecifier, error=str(error))
+
+
 @contextmanager
 def without_standard_input(songs: Iterable[Song]) -> Iterator[list[Song]]:
     """The songs, with what comes by standard input in a file that is there for the block."""
@@ -92,39 +119,59 @@ def without_standard_input(songs: Iterable[Song]) -> Iterator[list[Song]]:
         yield [song._replace(path=kept.name) if song.name == STANDARD_INPUT else song for song in songs]
 
 
-def answers(bundle: Path, songs: Collection[Song], jobs: int = 1, with_tags: bool = False) -> Iterator[Answer]:
+def answers(bundle: Path, songs: Iterable[Song], jobs: int = 1, with_tags: bool = False) -> Iterator[Answer]:
     """An answer to every song, in order, each by one thread of `jobs` processes that load the bundle once.
 
-    Raises as Bundle.load. What cannot be served is an error in its answer.
+    Raises as Bundle.load, and where the system does not take such songs at all. What else cannot be served is an error
+    in its answer.
     """
-    jobs = min(jobs, len(songs))
-    if jobs > 1:
-        for song, answer in zip(songs, stream(partial(_in_process, bundle, with_tags), songs, jobs), strict=True):
-            yield Answer(song.name, error=f"{song.name}: {answer}") if isinstance(answer, Lost) else answer
+    songs = iter(songs)
+    ahead = list(islice(songs, jobs))
+    if not ahead:
         return
-    from lstmgenre.bundle import Bundle
+    songs = chain(ahead, songs)
+    if len(ahead) == 1:
+        answer_of = partial(_answer, _load(bundle), with_tags)
+        with threadpool_limits(1):  # as in several processes, so that their number changes nothing
+            yield from map(answer_of, songs)
+        return
+    asked = deque[str]()
 
-    answer_of = partial(_answer, Bundle.load(bundle).predict, with_tags)
-    with threadpool_limits(1):  # as in several processes, so that their number changes nothing
-        yield from map(answer_of, songs)
+    def noted() -> Iterator[Song]:
+        for song in songs:
+            asked.append(song.name)
+            yield song
+
+    for answer in stream(partial(_in_process, bundle, with_tags), noted(), len(ahead)):
+        name = asked.popleft()
+        yield Answer(name, error=f"{name}: {answer}") if isinstance(answer, Lost) else answer
 
 
-@lru_cache(maxsize=1)
-def _loaded(bundle: Path) -> Bundle:
+def _load(bundle: Path) -> Bundle:
     from lstmgenre.bundle import Bundle
 
     return Bundle.load(bundle)
 
 
+_load_once = lru_cache(maxsize=1)(_load)
+
+
 def _in_process(bundle: Path, with_tags: bool, song: Song) -> Answer:
-    return _answer(_loaded(bundle).predict, with_tags, song)
+    return _answer(_load_once(bundle), with_tags, song)
 
 
-def _answer(predict: Callable[[Path], Prediction], with_tags: bool, song: Song) -> Answer:
+def _answer(system: Bundle, with_tags: bool, song: Song) -> Answer:
+    if song.features is not None:
+        try:
+            return Answer(song.name, system.predict_features(song.features))
+        except DataError as error:  # a system that it does not fit, fits no song
+            return Answer(song.name, error=f"{song.name}: {error}")
     if song.error:
         return Answer(song.name, error=song.error)
+    if not system.features:
+        raise DataError("the system was trained on features from elsewhere: give those of the songs with --feats")
     try:
-        prediction = predict(Path(song.path))
+        prediction = system.predict(Path(song.path))
         tag = (labels.genre_in(audio.tags(song.path)) or "") if with_tags else None
     except LstmGenreError as error:
         return Answer(song.name, error=str(error).replace(song.path, song.name))

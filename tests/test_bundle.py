@@ -6,7 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import msgspec
@@ -24,6 +24,7 @@ from lstmgenre.expdir import Epoch, History
 from lstmgenre.model_card import model_card
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.forward import Forward
+from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.extract import extract
 from lstmgenre.scattering.features import BankConfig, FeatureConfig, ScatteringFeatures
 from lstmgenre.segments import Pooling, mean_vector, pool_all
@@ -137,6 +138,69 @@ def test_a_bundle_of_one_part_decides_as_its_part_does(trained, tmp_path, name):
             shares = (posteriors.argmax(axis=1)[:, None] == range(3)).mean(axis=0)
             assert list(prediction.scores.values()) == pytest.approx(shares.tolist(), abs=1 / len(posteriors))
             assert prediction.timeline[-1].end == pytest.approx(2, abs=0.01)
+
+
+@pytest.fixture
+def elsewhere(trained, tmp_path):
+    """The experiment as one on features that extract-scat has not made."""
+    exp = shutil.copytree(trained / "exp/lstm", tmp_path / "lstm")
+    (exp / "scat.json").unlink()
+    return exp
+
+
+@pytest.mark.parametrize("name", ["scat", "vote", "lseg", "fseg"])
+def test_a_bundle_on_given_features_decides_as_the_pipeline_does(trained, elsewhere, tmp_path, name):
+    bundle.pack([elsewhere], name, tmp_path / "bundle")
+    bundle.pack([elsewhere], name, tmp_path / "bundle")  # takes its own place
+    bundle.pack([trained / "exp/lstm"], name, tmp_path / "with audio")
+    system, with_audio = (lstmgenre.load(tmp_path / kind) for kind in ("bundle", "with audio"))
+    assert not system.features
+    assert system.dim == with_audio.dim == 37
+    feats, data = dict(read_table(f"scp:{trained}/data/feats.scp")), DataDir.read(trained / "data")
+    if name in ("lseg", "fseg"):
+        vectors = dict(read_table(f"scp:{elsewhere}/{name}.scp", "vector"))
+    else:
+        vectors = {u: mean_vector(matrix) for u, matrix in feats.items()}
+    for utterance, posteriors in read_table(f"scp:{elsewhere}/post.scp"):
+        prediction = system.predict_features(feats[utterance])
+        if name == "vote":
+            assert prediction.genre == GENRES[scoring.majority_vote(posteriors)]
+        else:
+            (expected,) = svm.SegmentSvm.load(elsewhere / name).scores({"": vectors[utterance]}).values()
+            assert prediction.scores == pytest.approx(expected, abs=1e-5)
+        assert prediction.timeline == []
+        from_audio = with_audio.predict(data.wav_scp[utterance])
+        from_features = with_audio.predict_features(feats[utterance].tolist())
+        assert from_features.scores == from_audio.scores == prediction.scores
+        assert from_features.timeline[:-1] == from_audio.timeline[:-1]
+        for given, heard in zip(from_features.timeline, from_audio.timeline, strict=True):
+            assert (given.start, given.genre) == (heard.start, heard.genre)
+            assert given.end == pytest.approx(heard.end, abs=with_audio.features.hop)
+    card = (tmp_path / "bundle/README.md").read_text()
+    assert "the features of a song: high, low, middle" in card
+    assert "- Features: 37 numbers a frame, which have to be given: lstmgenre predict BUNDLE --feats" in card
+    assert "scat.json" not in card
+    with pytest.raises(DataError, match="takes no audio: predict_features"):
+        system.predict("song.wav")
+
+
+def test_features_that_do_not_fit_are_refused(packed):
+    system = lstmgenre.load(packed)
+    with pytest.raises(ModelError, match="takes 37 features a frame, and here are 36"):
+        system.predict_features(np.zeros((3, 36)))
+    for wrong in (np.zeros(37), np.zeros((0, 37)), np.zeros((1, 2, 37)), [["a"] * 37], None):
+        with pytest.raises(DataError, match=r"give numbers \(frames, features\)"):
+            system.predict_features(wrong)
+    for number in (np.nan, np.inf, 1e300):
+        with pytest.raises(DataError, match="NaN"):
+            system.predict_features(np.full((3, 37), number))
+
+
+def test_a_network_that_takes_other_features_than_it_says_makes_no_bundle(trained, tmp_path):
+    exp = shutil.copytree(trained / "exp/lstm", tmp_path / "lstm")
+    scat_json.write(exp, FeatureConfig(sample_rate=4000, window=512, banks=(BankConfig("scatnet", (1, 1)),)))
+    with pytest.raises(ModelError, match=r"final\.nnet: takes 37 inputs, but there are \d+ features"):
+        bundle.pack([exp], "fseg", tmp_path / "out")
 
 
 def test_a_bundle_of_before_there_were_several_kinds_is_that_of_its_svm(packed):
@@ -288,9 +352,15 @@ def test_the_card_says_by_how_much_the_system_won_and_what_the_choice_is_worth(
 
 
 @pytest.mark.parametrize(
-    "name", ["final.nnet", "final.feature_transform", "scat.json", "training.json", "genres", "fseg/svm.json"]
+    ("name", "damage"),
+    [
+        *product(
+            ["final.nnet", "final.feature_transform", "training.json", "genres", "fseg/svm.json"],
+            ["missing", "nonsense"],
+        ),
+        ("scat.json", "nonsense"),  # without one, features are from elsewhere
+    ],
 )
-@pytest.mark.parametrize("damage", ["missing", "nonsense"])
 def test_what_is_incomplete_or_damaged_makes_no_bundle(trained, tmp_path, name, damage):
     exp = tmp_path / "lstm"
     shutil.copytree(trained / "exp/lstm", exp)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 
 import lstmgenre
+from lstmgenre.bundle import pack
 from lstmgenre.corpora.labels import is_same_genre
 from lstmgenre.errors import DataError
 from lstmgenre.parallel.engine import Lost
@@ -61,6 +63,107 @@ def test_several_processes_answer_alike_and_in_order(music, command):
     assert together.stderr == alone.stderr
     assert "3 songs" in alone.stderr
     assert "1 could not be served" in alone.stderr
+
+
+FORMS = ["", "--jsonl", "--csv", "--json", "--out out.csv", "--out out.jsonl --jsonl"]
+
+
+@pytest.fixture(params=["recorded", "elsewhere"])
+def given(request, trained, packed, here):  # noqa: F811
+    """The rspecifier of features of 18 songs that bundle takes: made by extract-scat, or it knows not by whom."""
+    if request.param == "elsewhere":
+        exp = shutil.copytree(trained / "exp/lstm", here / "lstm")
+        (exp / "scat.json").unlink()
+        pack([exp], "fseg", packed)
+    return f"scp:{trained}/data/feats.scp"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_features_are_served_as_songs_are(given, command, here, form):
+    done = command(["predict", "bundle", "--feats", given, *form.split()])
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert done.stderr.startswith("lstmgenre: 18 songs: ")
+    system = lstmgenre.load("bundle")
+    expected = {name: system.predict_features(matrix) for name, matrix in lstmgenre.read_table(given)}
+    written = (here / form.split()[1]).read_text() if "out" in form else done.stdout
+    if "json" in form:
+        told = json.loads(written) if form == "--json" else [json.loads(line) for line in written.splitlines()]
+        assert told == [{"file": u, "genre": p.genre, "scores": p.scores} for u, p in expected.items()]
+    elif form:
+        lines = list(csv.DictReader(io.StringIO(written)))
+        assert [(line["file"], line["genre"]) for line in lines] == [(u, p.genre) for u, p in expected.items()]
+    else:
+        assert [line.split(" (")[0] for line in written.splitlines()] == [
+            f"{u}: {p.genre}" for u, p in expected.items()
+        ]
+    if "out" in form:
+        (here / "out").write_text("")
+        (here / form.split()[1]).write_text(written[: len(written) // 2])
+        again = command(["predict", "bundle", "--feats", given, *form.split()])
+        assert "of them by an earlier run" in again.stderr
+        assert (here / form.split()[1]).read_text() == written
+
+
+def test_features_come_through_a_pipe(given, command, here, monkeypatch):
+    monkeypatch.setenv("LSTMGENRE_NO_PIPES", "")  # and take back what --no-pipes leaves there
+    expected = command(["predict", "bundle", "--feats", given, "--csv"]).stdout
+    command(["copy-feats", given, "ark:feats.ark"])
+    monkeypatch.setattr("sys.stdin", open("feats.ark"))  # noqa: SIM115
+    assert command("predict bundle --feats ark:- --csv").stdout == expected
+    assert command("predict bundle --feats 'ark:cat feats.ark |' --csv").stdout == expected
+    done = command("--no-pipes predict bundle --feats 'ark:cat feats.ark |' --csv")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "forbidden" in done.stderr
+
+
+@pytest.mark.system
+def test_several_processes_serve_features_alike(given, command):
+    alone, together = (command(["predict", "bundle", "--feats", given, "--jsonl", "--nj", jobs]) for jobs in "12")
+    assert together.stdout == alone.stdout
+    assert (together.returncode, together.stderr) == (0, alone.stderr)
+
+
+def test_a_timeline_of_features_takes_their_rate(given, command):
+    done = command(["predict", "bundle", "--feats", given, "--jsonl", "--timeline"])
+    if lstmgenre.load("bundle").features:
+        assert json.loads(done.stdout.splitlines()[0])["timeline"][-1]["end"] == pytest.approx(2, abs=0.05)
+    else:
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert "bundle: has no timeline" in done.stderr
+
+
+def test_audio_for_a_system_on_features_from_elsewhere_is_one_clear_line(given, command, trained):  # noqa: F811
+    if lstmgenre.load("bundle").features:
+        return
+    for jobs in "12":
+        done = command(["predict", "bundle", str(trained), "--nj", jobs])
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert "--feats" in done.stderr
+
+
+def test_features_that_a_system_does_not_take_are_one_clear_line(given, command, feats):
+    done = command("predict bundle --feats scp:feats.scp")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "takes 37 features a frame, and here are 3" in done.stderr
+
+
+def test_a_table_that_breaks_off_costs_what_follows(given, command, here):
+    command(["copy-feats", given, "ark:feats.ark"])
+    content = (here / "feats.ark").read_bytes()
+    (here / "feats.ark").write_bytes(content[: len(content) // 2])
+    done = command("predict bundle --feats ark:feats.ark --json")
+    assert done.returncode == 1
+    assert 5 < len(json.loads(done.stdout)) < 10
+    error, summary = done.stderr.splitlines()
+    assert "feats.ark, byte " in error
+    assert summary.endswith("; 1 could not be served")
+    done = command("predict bundle --feats scp:gone.scp --csv")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch("lstmgenre: error: gone.scp: .*No such file.*\n", done.stderr)
+    (here / "feats.ark").write_bytes(b"")
+    done = command("predict bundle --feats ark:feats.ark --json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "lstmgenre: error: ark:feats.ark: holds nothing\n"
 
 
 def test_samples_and_many_songs_in_python(music):
@@ -219,6 +322,12 @@ def test_tags_and_playlists_on_the_command_line(music, command, here):
     [
         ("bundle", "nothing to name"),
         ("bundle - --files-from -", "not both"),
+        ("bundle x --feats scp:y", "--feats takes the place of PATH"),
+        ("bundle --files-from x --feats scp:y", "--feats takes the place of PATH"),
+        ("bundle --feats scp:y --m3u z", "no --m3u"),
+        ("bundle --feats scp:y --against-tags", "no tags"),
+        ("bundle --feats y", "no rspecifier"),
+        ("bundle --feats ''", "no rspecifier"),
         ("bundle x --csv --json", "--csv or --json, not both"),
         ("bundle x --json --out y", "--out takes --csv or --jsonl"),
         ("bundle x --timeline --out y", "no column in CSV"),

@@ -7,8 +7,8 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +22,7 @@ from lstmgenre.text import visible_json
 
 if TYPE_CHECKING:
     from lstmgenre.prediction import Answers, Brief, Prediction
-    from lstmgenre.serving import Answer
+    from lstmgenre.serving import Answer, Song
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,9 @@ def predict(
     ] = None,
     files_from: Annotated[
         str | None, typer.Option("--files-from", metavar="FILE", help="Has paths, one a line; - for standard input.")
+    ] = None,
+    feats: Annotated[
+        str | None, typer.Option(metavar="RSPECIFIER", help="Features of songs, in place of the songs.")
     ] = None,
     nj: Annotated[int, options.jobs("Parallel jobs.")] = 1,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -68,31 +71,42 @@ def predict(
     Example: lstmgenre predict model ~/music --nj 4 --out genres.csv --m3u playlists
     """
     form = _form(as_csv, as_jsonl, as_json, bool(out), timeline)
-    if not paths and not files_from:
-        raise typer.BadParameter("nothing to name: give files, folders, - or --files-from")
+    if not paths and not files_from and feats is None:
+        raise typer.BadParameter("nothing to name: give files, folders, -, --files-from or --feats")
+    if feats is not None and (paths or files_from or m3u or against_tags):
+        raise typer.BadParameter("--feats takes the place of PATH and --files-from; without files no --m3u, no tags")
     if files_from == "-" and "-" in (paths or []):
         raise typer.BadParameter("standard input holds audio or names of files, not both")
     from lstmgenre import serving
     from lstmgenre.prediction import UNKNOWN, Answers, write_playlists
 
     answers = Answers(out, form is Form.jsonl) if out else None
-    names = [*(paths or []), *(serving.read_list(files_from) if files_from else [])]
-    songs = list(serving.find(names))
-    if not songs:
-        raise DataError(f"{(names or [str(files_from)])[0]}: no audio there: give files, or a folder that holds some")
-    left = [song for song in songs if not answers or song.name not in answers.briefs]
     printer = _Printer(form, answers, against_tags, timeline, min_probability)
+    total: int | None = None
+    songs: AbstractContextManager[Iterable[Song]]
+    if feats is not None:
+        source = feats
+        songs = nullcontext(printer.unanswered(serving.with_features(directory, feats, timeline)))
+    else:
+        names = [*(paths or []), *(serving.read_list(files_from) if files_from else [])]
+        source = (names or [str(files_from)])[0]
+        left = list(printer.unanswered(serving.find(names)))
+        songs, total = serving.without_standard_input(left), len(left)
     # On a terminal the songs themselves show how far it is.
     quiet = sys.stdout.isatty() and not (out or against_tags)
-    progress = nullcontext() if quiet else console.progress("songs", len(left), lambda: printer.done)
-    with serving.without_standard_input(left) as here, progress:
-        for answer in serving.answers(directory, here, nj, against_tags) if here else ():
+    progress = nullcontext() if quiet else console.progress("songs", total, lambda: printer.done)
+    with songs as here, progress:
+        for answer in serving.answers(directory, here, nj, against_tags):
             printer.take(answer)
-    named = printer.end(song.name for song in songs)
+    if not printer.names:
+        raise DataError(
+            f"{source}: {'holds nothing' if feats else 'no audio there: give files, or a folder that holds some'}"
+        )
+    named = printer.end()
     if m3u:
         write_playlists(m3u, (song for song in named if song.file != "-"), [*printer.genres, UNKNOWN])
-    if len(songs) > 1:
-        logger.info("%s", _summary(named, len(songs) - len(left), printer.failed))
+    if len(printer.names) > 1:
+        logger.info("%s", _summary(named, len(printer.names) - printer.done, printer.failed))
     if printer.failed:
         raise typer.Exit(1)
 
@@ -119,8 +133,16 @@ class _Printer:
         self._against_tags, self._timeline, self._min_probability = against_tags, timeline, min_probability
         self._briefs: dict[str, Brief] = answers.briefs if answers else {}
         self._rows = 0
+        self.names: list[str] = []
         self.genres: list[str] = []
         self.done = self.failed = 0
+
+    def unanswered(self, songs: Iterable[Song]) -> Iterator[Song]:
+        """Those that no earlier run has done; all of `songs` are what comes in the end."""
+        for song in songs:
+            self.names.append(song.name)
+            if not self._answers or song.name not in self._answers.briefs:
+                yield song
 
     def take(self, answer: Answer) -> None:
         from lstmgenre.prediction import record
@@ -146,9 +168,9 @@ class _Printer:
         else:
             self._print(fields)
 
-    def end(self, names: Iterable[str]) -> list[Brief]:
-        """Print what comes at the end; gives the songs in the order of `names`, each once."""
-        named = [self._briefs[name] for name in dict.fromkeys(names) if name in self._briefs]
+    def end(self) -> list[Brief]:
+        """Print what comes at the end; gives the songs in order, each once."""
+        named = [self._briefs[name] for name in dict.fromkeys(self.names) if name in self._briefs]
         if self._against_tags:
             self._print_differing(named)
         if self._form is Form.json:

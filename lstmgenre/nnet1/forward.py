@@ -49,8 +49,7 @@ class Forward:
         each gets what it would get alone. Raises ModelError where D is not what the model takes and where its numbers
         are too large, DataError for an utterance without frames.
         """
-        takes = (self.transform or self.nnet).input_dim
-        for window in _windows(features, takes):
+        for window in _windows(features, self.input_dim):
             outputs = self._run_by_length([matrix for _, matrix in window])
             names = [utterance for utterance, _ in window]
             window.clear()  # or it would stay in memory while the next is read
@@ -58,6 +57,11 @@ class Forward:
                 if not is_finite(output, "matrix"):
                     raise ModelError(f"{utterance}: the network gives numbers that are not finite: train it again")
                 yield utterance, output
+
+    @property
+    def input_dim(self) -> int:
+        """How many features a frame has."""
+        return (self.transform or self.nnet).input_dim
 
     @torch.inference_mode()
     def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -173,6 +173,11 @@ class ScatteringFeatures:
             done += len(block)
         return features
 
+    @property
+    def hop(self) -> float:
+        """From a frame to the next, in seconds."""
+        return self.transform.hop / self.config.sample_rate
+
     def frames(self, samples: Signal) -> int:
         """How many frames there will be. Raises DataError for less than one window."""
         if len(samples) < self.config.window:
