@@ -11,6 +11,7 @@
     svm          segment vectors                                       -> a genre a track
     scoring      posteriors and genres                                 -> accuracies and confusions
     selection    features, and posteriors of networks in folds         -> the system that suits a corpus, and its worth
+    evaluation   posteriors, an own statistic and classifier           -> decisions to score beside the others
     baselines    features, or audio                                    -> what the paper's systems have to beat
     report       the scores of experiments                             -> the paper's tables
     bundle       a trained system in one directory, an audio file      -> its genre
@@ -30,6 +31,7 @@ In Python, see `lstmgenre docs python`:
     read_table, TableWriter                                    Kaldi's tables
     Nnet                                                       an nnet1 network, of arrays or tensors
     pool                                                       posteriors to the segment feature
+    evaluate                                                   another statistic and classifier in its place
     load, Bundle                                               a trained system, and the genres of audio
 
 Importing lstmgenre imports none of that. A name brings in what it needs when it is first used.
@@ -44,6 +46,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstmgenre.bundle import Bundle
+    from lstmgenre.evaluation import evaluate
     from lstmgenre.nnet1.nnet import Nnet
     from lstmgenre.scattering.arrays import scatter, scatter_rows
     from lstmgenre.scattering.features import PAPER, BankConfig, FeatureConfig
@@ -72,6 +75,7 @@ __all__ = [
     "FeatureConfig",
     "Nnet",
     "TableWriter",
+    "evaluate",
     "load",
     "pool",
     "read_table",
@@ -86,6 +90,7 @@ _HOMES = {
     "FeatureConfig": "scattering.features",
     "Nnet": "nnet1.nnet",
     "TableWriter": "tables",
+    "evaluate": "evaluation",
     "pool": "segments",
     "read_table": "tables",
     "scatter": "scattering.arrays",

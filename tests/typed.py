@@ -9,8 +9,12 @@ from typing import Any, assert_type
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import lstmgenre
+from lstmgenre.prediction import Prediction
+from lstmgenre.scoring import TrackScore
 
 
 def features(samples: npt.NDArray[np.int16]) -> None:
@@ -34,6 +38,16 @@ def systems(posteriors: npt.NDArray[np.float32]) -> None:
     assert_type(lstmgenre.pool(posteriors), npt.NDArray[np.float32])
     assert_type(lstmgenre.load("model").predict("song.wav").genre, str)
     assert_type(lstmgenre.load("model"), lstmgenre.Bundle)
+    assert_type(lstmgenre.load("model").predict_features(posteriors), Prediction)
+
+
+def evaluation(genres: dict[str, str]) -> None:
+    tracks = lstmgenre.read_table("scp:post.scp"), genres
+    score = lstmgenre.evaluate(
+        tracks, tracks, lambda posteriors: posteriors.std(axis=0), make_pipeline(StandardScaler())
+    )
+    assert_type(score, TrackScore)
+    lstmgenre.evaluate(tracks, tracks, "mean", make_pipeline(StandardScaler()))  # type: ignore[arg-type]
 
 
 def tables() -> None:
