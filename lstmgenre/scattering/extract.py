@@ -1,6 +1,6 @@
 """A data directory's audio to feats.scp: the features of every utterance, each computed once.
 
-DATA/data holds archives scat.N.ark, each with its journal (journal.py), scat.json (their configuration, see
+DATA/data holds archives scat.N.ark (archives.py), each with its journal (journal.py), scat.json (their configuration, see
 scat_json.py) and scat_paths.txt (what each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and
 utt2dur when all is done.
 
@@ -16,15 +16,13 @@ import fcntl
 import hashlib
 import logging
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import msgspec
 import numpy as np
 
 import lstmgenre.audio.resampling  # noqa: F401 (torch, before a worker limits its threads)
@@ -35,13 +33,13 @@ from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import Engine
 from lstmgenre.parallel.run import run
 from lstmgenre.scattering import scat_json
+from lstmgenre.scattering.archives import Places, copy_named, divide, places_in, remove_all_but
 from lstmgenre.scattering.features import PAPER, FeatureConfig, ScatteringFeatures, format_paths
 from lstmgenre.scattering.journal import (
     Entry,
     Journal,
     Shard,
     Source,
-    archive_of,
     begin,
     digest,
     is_begun,
@@ -54,10 +52,6 @@ logger = logging.getLogger(__name__)
 
 MAX_FAILED = 0.05  # a feature job that loses more than 5 % of its utterances fails, as Kaldi's do
 PATHS_NAME = "scat_paths.txt"
-_FILE = re.compile(r"scat\.(\d+)\.(ark|ark\.part|journal|lock)")
-
-Places = dict[str, tuple[Path, Entry]]
-"""Key -> the archive that holds these features, and where in it."""
 
 
 @dataclass(frozen=True)
@@ -94,23 +88,23 @@ def extract(
         archives = folder.absolute()
         journals = read_journals(archives)
         sources = _sources(data, journals, config, compress, jobs)
-        places = _places(journals)
+        places = places_in(journals)
         todo = {source.key: source for source in reversed(sources) if source.key not in places}
         if kept := sum(source.key in places for source in sources):
             logger.info("%s: %d of %d utterances have their features already", data.path, kept, len(sources))
-        shards = _shards(archives, journals, sources, todo, config, compress, jobs)
+        shards = divide(archives, journals, sources, todo, config, compress, jobs)
         failed = _run(data, shards, sources, jobs, engine)
         if len(failed) > min(max_failed * len(sources), len(sources) - 1):
             raise DataError(
                 f"{data.path}: {len(failed)} of {len(sources)} utterances failed, more than {100 * max_failed:.4g}%: "
                 f"mend or remove what is named above, or allow more by --max-failed (log: {data.path}/log)"
             )
-        places = _places(read_journals(archives))
+        places = places_in(read_journals(archives))
         done = [source for source in sources if source.utterance not in failed]
         if compact:
-            places = _compacted(archives, done, places, config, compress, jobs)
+            places = copy_named(archives, done, places, config, compress, jobs)
         _write_maps(data, done, places, config)
-        _remove_all_but({places[source.key][0] for source in done}, archives)
+        remove_all_but({places[source.key][0] for source in done}, archives)
     return Extraction(len(done), failed, len(todo.keys() & places.keys()))
 
 
@@ -147,57 +141,10 @@ def _content(rxfilename: str) -> str:
         return rxfilename
 
 
-def _places(journals: Iterable[Journal]) -> Places:
-    """Where features are; of those that are in two archives, in a whole one, and in the first."""
-    places: Places = {}
-    for journal in sorted(journals, key=lambda journal: not journal.is_whole):
-        for entry in journal.entries:
-            places.setdefault(entry.key, (journal.archive, entry))
-    return places
-
-
-def _shards(
-    archives: Path,
-    journals: Sequence[Journal],
-    sources: Sequence[Source],
-    todo: Mapping[str, Source],
-    config: FeatureConfig,
-    compress: bool,
-    jobs: int,
-) -> list[Shard]:
-    """The archives that a run which was killed had begun, and new ones for what they do not plan."""
-    wanted = {source.key for source in sources}
-    rest = dict(todo)
-    shards = []
-    for journal in journals:
-        if not journal.is_whole:
-            own = tuple(rest.pop(key) for key in journal.plan if key in rest)
-            if own or any(entry.key in wanted for entry in journal.entries):
-                shards.append(Shard(journal.archive, own, config, compress, digest(journal.plan)))
-    if shards:
-        logger.info("%s: going on with the %d archives that were begun", archives, len(shards))
-    ordered = [source for source in sources if rest.get(source.key) is source]
-    return [*shards, *_new_shards(archives, ordered, config, compress, jobs)]
-
-
-def _new_shards(
-    archives: Path, sources: Sequence[Source], config: FeatureConfig, compress: bool, jobs: int
-) -> list[Shard]:
-    """Begin archives with numbers that no other has."""
-    last = max((int(file[1]) for path in archives.iterdir() if (file := _FILE.fullmatch(path.name))), default=0)
-    shards = []
-    for k in range(min(jobs, len(sources))):
-        own = tuple(sources[k::jobs])
-        keys = [source.key for source in own]
-        shards.append(Shard(archive_of(archives, last + 1 + k), own, config, compress, digest(keys)))
-        begin(shards[-1], keys)
-    return shards
-
-
 def _run(
     data: DataDir, shards: Sequence[Shard], sources: Sequence[Source], jobs: int, engine: Engine
 ) -> dict[str, str]:
-    """Run the shards; returns the utterances that failed, and why. The same recording may be several of them."""
+    """Run the shards; returns the utterances that failed, and why. Several may be of the same recording."""
     if not shards:
         return {}
     reasons: dict[str, str] = {}
@@ -228,41 +175,6 @@ def _write_maps(data: DataDir, done: Sequence[Source], places: Places, config: F
         path = data.path / name
         if not path.is_file() or tables.read_map(path) != content:
             tables.write_map(path, content)
-
-
-def _remove_all_but(archives: set[Path], folder: Path) -> None:
-    """Remove the archives that nothing names, their journals, and all locks."""
-    for path in folder.iterdir():
-        if (file := _FILE.fullmatch(path.name)) and (
-            file[2] == "lock" or archive_of(folder, int(file[1])) not in archives
-        ):
-            path.unlink(missing_ok=True)
-
-
-def _compacted(
-    archives: Path, done: Sequence[Source], places: Places, config: FeatureConfig, compress: bool, jobs: int
-) -> Places:
-    """Copy the features that are named into `jobs` new archives, under the names that the utterances have now."""
-    copied: Places = {}
-    unique = list({source.key: source for source in reversed(done)}.values())[::-1]
-    for shard in _new_shards(archives, unique, config, compress, jobs):
-        entries = []
-        with files.open_own(shard.part, "wb") as target:
-            for source in shard.sources:
-                archive, entry = places[source.key]
-                with open(archive, "rb") as stream:
-                    stream.seek(entry.offset)
-                    content = stream.read(entry.end - entry.offset)
-                target.write(f"{source.utterance} ".encode())
-                offset = target.tell()
-                target.write(content)
-                entries.append(
-                    msgspec.structs.replace(entry, utterance=source.utterance, offset=offset, end=target.tell())
-                )
-        begin(shard, [source.key for source in shard.sources], entries)
-        os.replace(shard.part, shard.archive)
-        copied.update({entry.key: (shard.archive, entry) for entry in entries})
-    return copied
 
 
 def extract_shard(shard: Shard) -> dict[str, str]:
