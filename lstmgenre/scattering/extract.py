@@ -1,7 +1,7 @@
 """A data directory's audio to feats.scp: the features of every utterance, each computed once.
 
-DATA/data holds archives scat.N.ark (archives.py), each with its journal (journal.py), scat.json (their configuration, see
-scat_json.py) and scat_paths.txt (what each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and
+DATA/data holds archives scat.N.ark (archives.py), each with its journal (journal.py), scat.json (their configuration,
+see scat_json.py) and scat_paths.txt (what each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and
 utt2dur when all is done.
 
 What has its features already, whatever it was called then, keeps them: only what was added or changed is read, into new
