@@ -294,7 +294,8 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
         for source in sources:
             (new / source.name).write_bytes(source.read_bytes())  # not shutil.copy: it blames a full disk on the source
             shutil.copystat(source, new / source.name)
-        write_json(new / _SYSTEM, _System(name, system.calibration, not system.features), indent=None)
+        told = {"system": name, "calibration": system.calibration}
+        write_json(new / _SYSTEM, told if system.features else {**told, "features_given": True}, indent=None)
         write_map(new / provenance.NAME, learnt)
         (new / _CARD).write_text(card, encoding="utf-8")
     return best

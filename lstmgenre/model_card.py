@@ -12,7 +12,7 @@ from lstmgenre.expdir.runs import read_run
 from lstmgenre.scoring import MAJORITY_VOTE
 from lstmgenre.selection import SYSTEMS, VOTE, Selection
 from lstmgenre.tables import read_map
-from lstmgenre.text import distinct_names, markdown, markdown_code
+from lstmgenre.text import counted, distinct_names, markdown, markdown_code
 
 if TYPE_CHECKING:
     from lstmgenre.bundle import Bundle
@@ -105,8 +105,8 @@ def _network(experiment: Path, candidates: Sequence[Path]) -> str:
         names = markdown(", ".join(distinct_names(candidates)))
         why = f"That is the lowest of {names}, and why it was chosen: test tracks had no part in it."
     return (
-        f"The network learnt from {learnt} tracks; its cross-entropy on {held_out} others{different} is "
-        f"{History.read(experiment).held_out_loss:.4f}.\n{why}\n\n"
+        f"The network learnt from {counted(learnt, 'track')}; its cross-entropy on {counted(held_out, 'other')}"
+        f"{different} is {History.read(experiment).held_out_loss:.4f}.\n{why}\n\n"
     )
 
 
@@ -134,7 +134,7 @@ def _why(selected: Selection, name: str) -> str:
     chosen, margin = selected.chosen.name, selected.margin
     if name != chosen:
         return f"{chosen} was chosen, and {name}, which is packed here, was not."
-    tracks = f"{abs(margin)} track{'s' * (abs(margin) != 1)}"
+    tracks = counted(abs(margin), "track")
     if margin < 0:
         return f"{chosen} was asked for; another gets {tracks} more."
     if selected.asked_for:

@@ -64,6 +64,11 @@ def distinct_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     return names
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 track`, `2 tracks`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def markdown(text: str) -> str:
     """Plain text within a line of Markdown, a cell of a table or a heading."""
     return _MARKUP.sub(r"\\\g<0>", visible(text))

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from lstmgenre.cli.app import app
 from lstmgenre.datadir import DataDir
+from lstmgenre.expdir import History
 from lstmgenre.nnet1 import init
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import PAPER
@@ -224,6 +225,21 @@ def test_a_refused_run_leaves_the_record_of_the_one_that_made_the_model(work, co
     assert "was begun with" in one_line(command(f"{line} --learn-rate 5"))
     assert command(line).returncode == 0
     assert (work / "exp/a/log/train-dnn.json").read_text() == record
+
+
+def test_while_a_run_is_under_way_the_record_is_its_own(work, command, monkeypatch):
+    line = "train-dnn data/train exp/{} --hidden 4 --max-iters 1 --minibatch-size 32"
+    assert command("train-dnn gone exp/other --hidden 4").returncode == 1
+    seen, begin = [], History.write
+
+    def spy(self, directory):
+        seen.append(json.loads((work / "exp/other/log/train-dnn.json").read_text()))
+        begin(self, directory)
+
+    monkeypatch.setattr(History, "write", spy)
+    assert command(line.format("other")).returncode == 0
+    assert {run["command"] for run in seen} == {f"lstmgenre {line.format('other')}"}
+    assert {run["seconds"] for run in seen} == {None}
 
 
 def test_commands_that_write_a_table_keep_a_record_beside_it(work, model, command):

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -69,7 +71,7 @@ def learnt(music, tmp_path_factory):
 @pytest.fixture
 def no_report(monkeypatch):
     """Its plots take longer than all else."""
-    monkeypatch.setattr("lstmgenre.learning.stages.report", lambda exp, split: exp / "report")
+    monkeypatch.setattr("lstmgenre.learning.stages.report", lambda exp, split, name: exp / "report")
 
 
 def content_of(directory):
@@ -283,6 +285,39 @@ def test_data_directories_that_cannot_be_used_are_refused_before_anything_is_don
         learn(Corpus(train=tmp_path / "train", test=tmp_path / "test"), tmp_path / "m", tmp_path / "w", settings=SMALL)
 
 
+@pytest.mark.slow
+def test_features_from_elsewhere_make_a_system_that_takes_such(learnt, command, here, no_report, monkeypatch):
+    _, root = learnt
+    data = DataDir.read(root / "model.work/data/train")
+    with lstmgenre.TableWriter(f"ark,scp:{here}/f.ark,{here}/f.scp") as table:
+        for utterance, matrix in read_table(f"scp:{data.path}/feats.scp"):
+            table.write(utterance, matrix[:, ::40])
+    data.feats, data.wav_scp = lstmgenre.tables.read_map(here / "f.scp"), {}
+    data.write(here / "data")
+    monkeypatch.setattr("lstmgenre.learning.Settings", lambda seed: replace(SMALL, seed=seed))
+    done = command("learn --train data model --nj 1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("features from elsewhere") == 1
+    last = done.stdout.splitlines()[-1].partition("lstmgenre ")[2]
+    assert last == "predict model --feats RSPECIFIER"
+    told = command(last.replace("RSPECIFIER", "scp:f.scp") + " --jsonl")
+    assert told.returncode == 0, told.stderr
+    songs = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [song["file"] for song in songs] == data.utterances
+    assert sum(song["genre"] == data.utt2genre[song["file"]] for song in songs) > 9
+    assert all(sum(song["probabilities"].values()) == pytest.approx(1) for song in songs)
+
+
+def test_the_report_calls_a_corpus_by_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Corpus(Path()).name == tmp_path.name
+    assert Corpus(Path("/srv/my music/../jazz/")).name == "jazz"
+    assert Corpus(train=Path("/corpora/gtzan/train")).name == "gtzan/train"
+    assert Corpus(train=Path("train")).name == f"{tmp_path.name}/train"
+    assert Corpus(train=Path("/train")).name == "train"
+    assert Corpus(Path("/")).name == "music"
+
+
 def test_too_few_tracks_for_three_folds_are_said(music, tmp_path):
     for genre in ("low", "high"):
         (tmp_path / "music" / genre).mkdir(parents=True)
@@ -296,8 +331,19 @@ def test_too_few_tracks_for_three_folds_are_said(music, tmp_path):
 @pytest.mark.system
 def test_on_the_command_line(music, command, here, monkeypatch):
     monkeypatch.setattr("lstmgenre.learning.Settings", lambda seed: replace(SMALL, seed=seed))
+    assert command("learn gone 'my model' --nj 1").returncode == 1
     done = command(f"learn '{music}' 'my model' --nj 1 --json")
     assert done.returncode == 0, done.stderr
+    report = (here / "my model.work/exp/report/RESULTS.md").read_text()
+    told, made = report.split("## How this was made")
+    assert told.startswith(f"# Results of {music.name}, folds\n")
+    assert str(here) not in told
+    assert str(music) not in told
+    assert not re.search("ISMIR|paper|Of several LSTMs|Test tracks by artists", told)
+    assert "choice is what it is worth" in told
+    for text in (made, (here / "my model/README.md").read_text()):  # the command that made it, not the one that failed
+        assert f"lstmgenre learn {music} 'my model' --nj 1 --json" in text
+        assert "gone" not in text
     outcome = json.loads(done.stdout)
     assert outcome["tracks"] == 18
     assert outcome["left_out"] == 1

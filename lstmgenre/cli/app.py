@@ -139,10 +139,11 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
     """Keep in DIRECTORY/log what the block was asked to do (NAME.json, see expdir/runs.py) and what it logged
     (NAME.log).
 
-    NAME is the command's, unless several runs of a command write to one directory.
+    NAME is the command's, unless several runs of a command write to one directory. A run that fails must not pass for
+    the one that made what is here: it puts back the record that it found.
     """
     from lstmgenre.expdir import Run
-    from lstmgenre.files import open_own, own_directory
+    from lstmgenre.files import atomic_output, open_own, own_directory
 
     log = own_directory(directory / "log")
     name = name or str(context.info_name)
@@ -150,7 +151,8 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
     run = Run.begin(command, sys.argv[1:], context.params)
     started = time.monotonic()
     path = log / f"{name}.json"
-    if not path.exists():  # a run that is refused must not pass for the one that made what is here
+    before = path.read_bytes() if path.is_file() else None
+    if not run.is_same_as(path):
         run.write(path)
     with open_own(log / f"{name}.log") as stream:
         handler = logging.StreamHandler(stream)
@@ -160,6 +162,9 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
             yield
         except Exception as error:
             stream.write(f"ended with {type(error).__name__}: {visible(str(error))}\n")
+            if before is not None:
+                with atomic_output(path, "wb") as former:
+                    former.write(before)
             raise
         finally:
             logging.getLogger("lstmgenre").removeHandler(handler)

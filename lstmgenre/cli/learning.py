@@ -14,6 +14,7 @@ import typer
 from lstmgenre import console
 from lstmgenre.cli import options
 from lstmgenre.cli.app import Address, Backend, BackendOption, Json, app, engine, run_record
+from lstmgenre.text import counted
 
 if TYPE_CHECKING:
     from lstmgenre.learning import Learnt
@@ -78,17 +79,21 @@ def _for_a_person(learnt: Learnt, model: Path, work: Path) -> list[str]:
     counts = Counter(train.utt2genre.values())
     genres = ", ".join(f"{counts[genre]} {genre}" for genre in sorted(counts))
     lines = [
-        ("learnt from", f"{len(train.utterances)} tracks by {len(train.spk2utt)} artists: {genres}"),
+        (
+            "learnt from",
+            f"{counted(len(train.utterances), 'track')} by {counted(len(train.spk2utt), 'artist')}: {genres}",
+        ),
         ("left out", _left_out(learnt.left_out, work)),
         ("system", _system(learnt.selection)),
         ("accuracy", f"{_rate(learnt.selection.worth)}: what the choice is worth on tracks that it is made without"),
     ]
     if learnt.test_score:
         lines.append(("on the test set", _rate(learnt.test_score)))
+    songs = "SONG" if learnt.takes_audio else "--feats RSPECIFIER"
     lines += [
         ("by guessing", f"{learnt.largest.rate:.1%}: the largest genre"),
         ("report", str(learnt.report)),
-        ("to use it", f"lstmgenre predict {shlex.quote(str(model))} SONG"),
+        ("to use it", f"lstmgenre predict {shlex.quote(str(model))} {songs}"),
     ]
     return [f"{name:<16}{text}" for name, text in lines]
 
@@ -110,7 +115,7 @@ def _system(selection: Selection) -> str:
 def _left_out(count: int, work: Path) -> str:
     if not count:
         return "nothing"
-    return f"{count} file{'s' * (count > 1)}, see {work / 'data' / 'left_out.csv'}"
+    return f"{counted(count, 'file')}, see {work / 'data' / 'left_out.csv'}"
 
 
 def _rate(score: TrackScore) -> str:

@@ -18,7 +18,7 @@ from lstmgenre import console
 from lstmgenre.cli import options
 from lstmgenre.cli.app import Json, app
 from lstmgenre.errors import DataError
-from lstmgenre.text import visible_json
+from lstmgenre.text import counted, visible_json
 
 if TYPE_CHECKING:
     from lstmgenre.prediction import Answers, Brief, Prediction
@@ -205,7 +205,7 @@ class _Printer:
 
 def _summary(named: Sequence[Brief], before: int, failed: int) -> str:
     counts = Counter(song.genre for song in named).most_common()
-    parts = [f"{len(named)} song{'s' * (len(named) != 1)}"]
+    parts = [counted(len(named), "song")]
     if counts:
         parts[0] += f": {', '.join(f'{count} {genre}' for genre, count in counts)}"
     if before:

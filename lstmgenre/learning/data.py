@@ -16,6 +16,7 @@ from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.extract import extract
 from lstmgenre.scattering.journal import count_done
 from lstmgenre.tables import file_of
+from lstmgenre.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,12 @@ class Corpus:
     train: Path | None = None
     test: Path | None = None
     test_fraction: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """That of the folder; of a data directory, with that of the one around it."""
+        parts = (self.music or self.train or Path()).resolve().parts[1:]
+        return "/".join(parts[-1:] if self.music else parts[-2:]) or "music"
 
 
 def prepare(corpus: Corpus, out: Path, settings: Settings, means: Means) -> tuple[dict[str, DataDir], int]:
@@ -64,7 +71,7 @@ def _take_in(corpus: Corpus, out: Path, settings: Settings, means: Means) -> tup
         given = {"train": corpus.train, "test": corpus.test}
         data, left_out = {name: _copy(source, out / name) for name, source in given.items() if source}, 0
     counts = ", ".join(
-        f"{len(of.utterances)} tracks of {len(set(of.utt2genre.values()))} genres for {name}"
+        f"{counted(len(of.utterances), 'track')} of {counted(len(set(of.utt2genre.values())), 'genre')} for {name}"
         for name, of in data.items()
     )
     logger.info("data: %s", counts)
@@ -91,7 +98,7 @@ def _extract(data: DataDir, means: Means) -> DataDir:
         with means.progress(f"features of {data.path.name}", len(data.utterances), lambda: count_done(archives)):
             extract(data, jobs=means.jobs, engine=means.engine)
         data = DataDir.read(data.path, ["feats.scp"])
-    logger.info("features: %d tracks for %s", len(data.feats), data.path.name)
+    logger.info("features: %s for %s", counted(len(data.feats), "track"), data.path.name)
     return data.subset(data.feats)
 
 
@@ -103,10 +110,10 @@ def _check_genres(data: Mapping[str, DataDir]) -> None:
 
 
 def _check_features(data: Mapping[str, DataDir]) -> None:
-    """Of unknown features no bundle can be made, and of unlike ones no score."""
     configs = {of.path: scat_json.of_features(f"scp:{of.path / 'feats.scp'}") for of in data.values()}
+    train = configs[data["train"].path]
+    if not train:
+        logger.warning("features from elsewhere: what is learnt takes such features, and no audio")
     for path, config in configs.items():
-        if not config:
-            raise DataError(f"{path}/feats.scp: features of unknown configuration: lstmgenre extract-scat {path}")
-        if config != configs[data["train"].path]:
+        if config != train:
             raise DataError(f"{path}/feats.scp: other features than those that are learnt from: extract them alike")

@@ -22,6 +22,7 @@ from lstmgenre.segments import mean_vector
 from lstmgenre.selection import VOTE, Evidence, Selection, System, Trial, select, try_out, variants
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import read_table
+from lstmgenre.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def score_test(test: DataDir, train: DataDir, exp: Path) -> Report:
         logger.warning("test: no test score: %s", scores.about_seen())
     score_json.write(ExpDir(exp).score(TEST), scores)
     _score_majority(train.utt2genre, test.utt2genre, train.genres, exp, TEST)
-    logger.info("test: scored on %d tracks", len(scores.truth))
+    logger.info("test: scored on %s", counted(len(scores.truth), "track"))
     return scores
 
 
@@ -132,9 +133,10 @@ def _score_majority(
     score_json.write(ExpDir(exp.parent / _MAJORITY).score(split), scores)
 
 
-def report(exp: Path, split: str) -> Path:
+def report(exp: Path, split: str, name: str) -> Path:
+    """Report on the scores of a split of the corpus of that name; returns the page."""
     from lstmgenre.report.writing import write  # brings in matplotlib, where that is there
 
-    write(exp, exp / "report", split, figure_3=False)
+    write(exp, exp / "report", split, name=name, figure_3=False)
     logger.info("report: wrote %s", exp / "report" / "report.html")
     return exp / "report" / "report.html"

@@ -23,6 +23,7 @@ from lstmgenre.learning.data import Corpus, prepare
 from lstmgenre.learning.evaluation import FOLDS, TEST, choose, evidence_of, forget_test, report, score_test
 from lstmgenre.learning.networks import train_networks
 from lstmgenre.learning.settings import Means, Settings
+from lstmgenre.scattering import scat_json
 from lstmgenre.scoring import MAJORITY_VOTE, Accuracy, Report, TrackScore
 from lstmgenre.selection import VOTE, Selection
 from lstmgenre.tables import file_of
@@ -47,6 +48,8 @@ class Learnt:
     selection: Selection
     test: Report | None
     report: Path
+    takes_audio: bool
+    """Or else features, as those from elsewhere that it was learnt from."""
 
     @property
     def test_score(self) -> TrackScore | None:
@@ -86,8 +89,9 @@ def learn(
         scores = score_test(test, train, exp) if test else None
         bundle.pack([exp], chosen.chosen.name, out)
         logger.info("bundle: wrote %s", out)
-        written = report(exp.parent, TEST if test else FOLDS)
-    return Learnt(train, left_out, chosen, scores, written)
+        written = report(exp.parent, TEST if test else FOLDS, corpus.name)
+        takes_audio = scat_json.read(out) is not None
+    return Learnt(train, left_out, chosen, scores, written, takes_audio)
 
 
 def _discard_what_is_of_others(exp: Path, train: DataDir, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from lstmgenre.report import figures
 from lstmgenre.report.document import Findings
 from lstmgenre.report.render import Plot
 from lstmgenre.report.results import systems
+from lstmgenre.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def _scores(findings: Findings) -> Iterator[Plot]:
         "figure2",
         f"{_figure(2, findings)}(a) maximum, (b) minimum and (c) mean score of each genre in each track, and (d) the "
         f"scores of all frames, by {network.label}. Tracks stand in the order of their true genres.",
-        f"Scores of {len(posteriors)} tracks for each genre, 0 to 1, in four panels with a part for each true genre.",
+        f"Scores of {counted(len(posteriors), 'track')} for each genre, 0 to 1, in four panels with a part for each "
+        "true genre.",
         **figures.render(partial(figures.scores, posteriors, truth, network.score.genres)),
     )
 

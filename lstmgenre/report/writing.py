@@ -28,12 +28,14 @@ def write(
     out: Path,
     split: str = "test",
     *,
+    name: str = "",
     train_data: Path | None = None,
     test_data: Path | None = None,
     beside: Path | None = None,
     figure_3: bool = True,
 ) -> None:
-    """Report on the experiments below `root` in `out`, each file whole or not at all.
+    """Report on the experiments below `root` in `out`, each file whole or not at all; `name` is that of the title,
+    or else the one of `root` is.
 
     The data directories are those that were trained on and `split` beside it, unless given. Other splits below `root`,
     and `split` below `beside`, are shown beside this one. Figure 3 is left out where it is not wanted and,
@@ -57,7 +59,7 @@ def write(
         findings.plots = plots(findings)
     else:
         logger.warning("no plots: matplotlib is not installed: pip install 'lstmgenre[plot]'")
-    _write(out, f"Results of {root.resolve().name}, {split}", sections(findings), findings.plots)
+    _write(out, f"Results of {name or root.resolve().name}, {split}", sections(findings), findings.plots)
 
 
 def _write(out: Path, title: str, document: list[Section], plots: Sequence[Plot]) -> None:
