@@ -66,7 +66,9 @@ def emit(lines: list[str], data: Any = None, as_json: bool = False) -> None:
 
 @contextmanager
 def progress(description: str, total: int | None, count: Callable[[], int]) -> Iterator[None]:
-    """Show how far the block has come, as `count()` tells: a bar on a terminal, a log line now and then elsewhere."""
+    """Show how far the block has come, as `count()` tells, and the time left: a bar on a terminal, a log line now and
+    then elsewhere.
+    """
     done = threading.Event()
     show = _show_bar if sys.stderr.isatty() else _log_lines
     thread = threading.Thread(target=show, args=(description, total, count, done), daemon=True)
@@ -85,14 +87,24 @@ def _show_bar(description: str, total: int | None, count: Callable[[], int], don
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # Results that a block prints meanwhile are for stdout, not for rich's console.
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(visible(description), total=total)
+        task = bar.add_task(visible(description), total=total, completed=count())
         while not done.wait(0.2):
             bar.update(task, completed=count())
 
 
 def _log_lines(description: str, total: int | None, count: Callable[[], int], done: threading.Event) -> None:
-    started = time.monotonic()
+    started, before = time.monotonic(), count()  # an earlier run may have done some
     of = f" of {total}" if total is not None else ""
     while not done.wait(_LOG_EVERY):
-        seconds = time.monotonic() - started
-        logging.getLogger("lstmgenre").info("%s: %d%s after %.0f s", description, count(), of, seconds)
+        seconds, now = time.monotonic() - started, count()
+        left = ""
+        if total is not None and before < now < total:
+            left = f", about {_duration(seconds * (total - now) / (now - before))} left"
+        logging.getLogger("lstmgenre").info("%s: %d%s after %s%s", description, now, of, _duration(seconds), left)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

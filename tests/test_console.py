@@ -77,3 +77,38 @@ def test_a_log_goes_where_stderr_is_now(monkeypatch):
     logger.info("twice")
     logger.info("twice")
     assert now.getvalue() == "lstmgenre: warning: genre solo: has one artist only\n" + "lstmgenre: twice\n" * 2
+
+
+class Waiting:
+    """An event that comes after all of `counts`, half a minute apart by the clock of the console."""
+
+    def __init__(self, monkeypatch, counts):
+        self.now, self.counts = 1000.0, [counts[0], *counts]
+        monkeypatch.setattr(console.time, "monotonic", lambda: self.now)
+
+    def wait(self, seconds):
+        self.now += seconds
+        return not self.counts
+
+    def count(self):
+        return self.counts.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("total", "counts", "told"),
+    [
+        (100, [0, 10, 50], ["0 of 100 after 30 s", "10 of 100 after 60 s, about 9 min left"]),
+        (100, [40, 50, 70], ["40 of 100 after 30 s", "50 of 100 after 60 s, about 5 min left"]),  # 40 by an earlier run
+        (10000, [1, 2, 3], ["1 of 10000 after 30 s", "2 of 10000 after 60 s, about 166 h 38 min left"]),
+        (3, [0, 2, 3], ["0 of 3 after 30 s", "2 of 3 after 60 s, about 30 s left"]),
+        (None, [0, 2, 3], ["0 after 30 s", "2 after 60 s"]),
+    ],
+)
+def test_a_log_tells_the_time_left(total, counts, told, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "lstmgenre")
+    waiting = Waiting(monkeypatch, counts)
+    console._log_lines("songs", total, waiting.count, waiting)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[:2] == [f"songs: {line}" for line in told]
+    done = f"{counts[2]}{f' of {total}' if total else ''} after 90 s"
+    assert re.fullmatch(f"songs: {done}{', about .* left' if total and counts[2] < total else ''}", lines[2])
