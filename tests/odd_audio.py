@@ -181,6 +181,11 @@ def with_data_size(content, size):
     return replaced(replaced(content, at + 4, struct.pack("<I", size)), 4, struct.pack("<I", size))
 
 
+def w64_data_size(size):
+    content = encoded("w64", "pcm_s16le")
+    return replaced(content, content.find(b"data") + 16, struct.pack("<Q", size))
+
+
 def in_two_chunks(content, *between):
     """A RIFF file with its samples in two data chunks."""
     at = content.find(b"data")
@@ -299,6 +304,14 @@ ODD = {
     "joined.wav": (lambda: wav() + wav(), 4),
     "joined_22050.wav": (lambda: wav() + wav(rate=22050), 4),
     "chunk_before.wav": (lambda: riff(chunk(b"JUNK", bytes(3000)) + wav()[12:]), 2),
+    "tag_before.wav": (lambda: id3(ARTIST) + wav(), 2),
+    "two_tags_before_a_data_size_of_0.wav": (lambda: id3(ARTIST) + id3(noise(3000)) + with_data_size(wav(), 0), 2),
+    "tag_before.m4a": (lambda: id3(ARTIST + noise(200_000)) + encoded("ipod", "aac"), 2.03),
+    "zeros_before.wav": (lambda: bytes(5000) + wav(), 2),
+    "zeros_before.m4a": (lambda: bytes(5000) + encoded("ipod", "aac"), 2.03),
+    "tag_before.wv": (lambda: id3(ARTIST) + encoded("wv", "wavpack"), 2),
+    "tag_before.aiff": (lambda: id3(ARTIST) + encoded("aiff", "pcm_s16be"), 2),
+    **{f"data_size_{n:x}.w64": (lambda n=n: w64_data_size(n), 2) for n in (0, 24, 2**62, 2**63 - 1)},
     "noise_after.wav": (lambda: wav() + noise(3000), 2),
     "garbage_before.mp3": (lambda: noise(5000) + mp3(), PADDED),
     "zeros_before.mp3": (lambda: bytes(70000) + mp3(), PADDED),

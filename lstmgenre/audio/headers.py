@@ -23,6 +23,9 @@ _FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _OGG_START = re.compile(rb"OggS\x00[\x02\x06]")
 _LONGEST_START = 8
 
+# What FFmpeg knows at the start of a file only. MP4 has the size of its first box before the name.
+_CONTAINER = re.compile(rb"\0*(?=R(?:IFF|IFX|F64)....WAVE|FORM....AIF|caff|riff|\.snd|wvpk|\0\0..ftyp)", re.DOTALL)
+
 # FFmpeg derives no length from these: there is none in the file, or it is the position of the last packet.
 _ESTIMATED = {"aac", "ac3", "eac3", "amr", "dts", "loas", "mpeg", "mpegts", "ogg", "truehd"}
 
@@ -44,6 +47,8 @@ class Part:
     def read(self, size: int = -1) -> bytes:
         left = max(0, len(self) - self._position)
         size = left if size < 0 else min(size, left)
+        if not size:  # a header may have sent us to where no file reaches
+            return b""
         content = self._header[self._position : self._position + size]
         try:
             if not content:
@@ -88,6 +93,10 @@ def parts_of(file: BinaryIO) -> list[Part]:
         start += _ID3
         whole = Part(file, start, start + len(whole) - _ID3)
         head = whole.head(_HEAD)
+    if before := _before_container(whole):
+        start += before
+        whole = Part(file, start, start + len(whole) - before)
+        head = whole.head(_HEAD)
     starts = [0]
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         return _wav_parts(file, start, whole) or [Part(file, start, start + len(whole))]
@@ -98,6 +107,15 @@ def parts_of(file: BinaryIO) -> list[Part]:
     if not starts or head[:3] == b"ID3":
         starts = [0, *starts[1:]]
     return [Part(file, start + a, start + b) for a, b in pairwise([*starts, len(whole)])]
+
+
+def _before_container(whole: Part) -> int:
+    """How many bytes of ID3 tags and of zeros somebody has put before a file that may have neither."""
+    at = 0
+    while size := _past_id3(whole.read_at(at, _ID3)):
+        at += size
+    zeros = _CONTAINER.match(whole.read_at(at, _HEAD))
+    return at + zeros.end() if zeros else 0
 
 
 def _wav_parts(file: BinaryIO, start: int, whole: Part) -> list[Part]:
