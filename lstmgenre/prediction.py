@@ -139,12 +139,9 @@ class Answers:
         self._columns: list[str] | None = None
         self.briefs: dict[str, Brief] = {}
         if path.exists():
-            try:
-                self._open()
-                self._read()
-            except BaseException:
-                self.close()
-                raise
+            self._open()
+        elif not path.parent.is_dir():
+            raise DataError(f"{path.parent}: no such directory: make it, or give another file")
 
     def add(self, fields: Mapping[str, Any]) -> None:
         cells = row(fields)
@@ -177,10 +174,16 @@ class Answers:
             if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
                 raise DataError(f"{self._path}: is no regular file: give another")
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._read()  # also where the file was not there at first: another run may have come and gone
         except BlockingIOError as error:
+            self.close()
             raise DataError(f"{self._path}: another run writes here: wait for its end, or stop it") from error
         except OSError as error:
+            self.close()
             raise DataError(f"{self._path}: cannot be written: {error.strerror}") from error
+        except BaseException:
+            self.close()
+            raise
 
     def _read(self) -> None:
         assert self._descriptor is not None
@@ -241,6 +244,13 @@ def _fields(cells: Mapping[str, str]) -> dict[str, Any]:
         if numbers or kind == "score":
             fields[values] = numbers
     return fields
+
+
+def check_playlists(directory: Path) -> None:
+    """Raise DataError where there can be no playlists, before the songs are listened to."""
+    there = next(path for path in (directory, *directory.parents, Path()) if os.path.lexists(path))
+    if not there.is_dir():
+        raise DataError(f"{there}: is no directory: name another for playlists")
 
 
 def write_playlists(directory: Path, songs: Iterable[Brief], genres: Iterable[str]) -> None:

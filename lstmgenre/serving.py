@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,13 +59,15 @@ class Answer:
 
 
 def read_list(file: str) -> list[str]:
-    """The lines of a file, or of standard input (-), less empty ones. Raises DataError where it cannot be read."""
+    """The lines of a file, or of standard input (-), less empty ones, as Windows writes them, too. Raises DataError
+    where it cannot be read.
+    """
     if file == STANDARD_INPUT:
         with open_input(file) as stream_of_names:
             content = stream_of_names.read()
     else:
         content = read_file(file, _LARGEST_LIST)
-    lines = (line.removesuffix(b"\r") for line in content.split(b"\n"))
+    lines = (line.removesuffix(b"\r") for line in content.removeprefix(BOM_UTF8).split(b"\n"))
     return [os.fsdecode(line) for line in lines if line]
 
 

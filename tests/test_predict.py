@@ -19,6 +19,7 @@ from lstmgenre.errors import DataError
 from lstmgenre.parallel.engine import Lost
 from lstmgenre.parallel.stream import stream
 from lstmgenre.prediction import Answers, Brief, Prediction, csv_line, differing, record, row, write_playlists
+from lstmgenre.serving import read_list
 from tests.test_bundle import GENRES, packed, trained  # noqa: F401
 
 SCORES = {"rock": 2.25, "jazz": 0.5}
@@ -185,6 +186,39 @@ def test_names_come_from_a_list(music, command, listed, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdin", open(tmp_path / "list"))  # noqa: SIM115
     done = command(f"predict bundle --files-from {listed} --jsonl")
     assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [music[2], music[0]]
+
+
+@pytest.mark.parametrize("content", ["{0}\r\n\r\n{1}\r\n", "\ufeff{0}\n{1}", "\ufeff{0}\r\n{1}\r\n\r\n"])
+def test_lists_of_windows_are_lists(music, tmp_path, content):
+    (tmp_path / "list").write_bytes(content.format(*music).encode())
+    assert read_list(str(tmp_path / "list")) == music[:2]
+
+
+def test_a_file_has_a_song_once_however_often_it_is_named(music, command, here):
+    done = command(f"predict bundle music '{music[0]}' music --out out.jsonl --jsonl")
+    assert done.stderr.startswith("lstmgenre: 3 songs: ")
+    assert [json.loads(line)["file"] for line in open("out.jsonl")] == music  # noqa: SIM115
+
+
+@pytest.mark.parametrize("options", ["--out no/such/out.csv", "--m3u file", "--m3u file/a/lists", "--out file/out"])
+def test_where_nothing_can_be_written_is_told_before_songs_are_listened_to(music, command, here, options, monkeypatch):
+    (here / "file").write_text("mine")
+    monkeypatch.setattr("lstmgenre.serving.answers", lambda *_: pytest.fail("songs were listened to"))
+    done = command(f"predict bundle music {options}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "directory" in done.stderr
+    assert (here / "file").read_text() == "mine"
+
+
+def test_a_run_that_came_and_went_meanwhile_is_gone_on_with(tmp_path):
+    first, second = (Answers(tmp_path / "out", jsonl=False) for _ in range(2))
+    first.add(record("a", Prediction("rock", SCORES, [])))
+    first.close()
+    second.add(record("b", Prediction("jazz", SCORES, [])))
+    second.close()
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["file", "a", "b"]
+    assert list(second.briefs) == ["a", "b"]
 
 
 def test_audio_comes_by_standard_input(music, command, monkeypatch):

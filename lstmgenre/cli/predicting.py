@@ -78,8 +78,10 @@ def predict(
     if files_from == "-" and "-" in (paths or []):
         raise typer.BadParameter("standard input holds audio or names of files, not both")
     from lstmgenre import serving
-    from lstmgenre.prediction import UNKNOWN, Answers, write_playlists
+    from lstmgenre.prediction import UNKNOWN, Answers, check_playlists, write_playlists
 
+    if m3u:
+        check_playlists(m3u)
     answers = Answers(out, form is Form.jsonl) if out else None
     printer = _Printer(form, answers, against_tags, timeline, min_probability)
     total: int | None = None
@@ -133,15 +135,16 @@ class _Printer:
         self._against_tags, self._timeline, self._min_probability = against_tags, timeline, min_probability
         self._briefs: dict[str, Brief] = answers.briefs if answers else {}
         self._rows = 0
-        self.names: list[str] = []
+        self.names: dict[str, None] = {}  # in order
         self.genres: list[str] = []
         self.done = self.failed = 0
 
     def unanswered(self, songs: Iterable[Song]) -> Iterator[Song]:
-        """Those that no earlier run has done; all of `songs` are what comes in the end."""
+        """Those to listen to; all of `songs` are what comes in the end. A file has each of them once."""
         for song in songs:
-            self.names.append(song.name)
-            if not self._answers or song.name not in self._answers.briefs:
+            done = self._answers and (song.name in self.names or song.name in self._answers.briefs)
+            self.names[song.name] = None
+            if not done:
                 yield song
 
     def take(self, answer: Answer) -> None:
@@ -170,7 +173,7 @@ class _Printer:
 
     def end(self) -> list[Brief]:
         """Print what comes at the end; gives the songs in order, each once."""
-        named = [self._briefs[name] for name in dict.fromkeys(self.names) if name in self._briefs]
+        named = [self._briefs[name] for name in self.names if name in self._briefs]
         if self._against_tags:
             self._print_differing(named)
         if self._form is Form.json:
