@@ -13,6 +13,7 @@ import csv
 import fcntl
 import io
 import json
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +25,8 @@ import msgspec
 
 from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output
+
+logger = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
 """In the place of a genre that is not certain enough."""
@@ -259,6 +262,9 @@ def write_playlists(directory: Path, songs: Iterable[Brief], genres: Iterable[st
     """
     lists: dict[str, list[str]] = {}
     for song in songs:
+        if "\n" in song.file or "\r" in song.file:
+            logger.warning("%s: has a name of several lines: left out of the playlists", song.file)
+            continue
         lists.setdefault(_file_name(song.genre), []).append(os.path.abspath(song.file))
     for name in map(_file_name, genres):
         if (directory / name).exists():

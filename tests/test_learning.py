@@ -336,7 +336,8 @@ def test_on_the_command_line(music, command, here, monkeypatch):
     assert done.returncode == 0, done.stderr
     report = (here / "my model.work/exp/report/RESULTS.md").read_text()
     told, made = report.split("## How this was made")
-    assert told.startswith(f"# Results of {music.name}, folds\n")
+    assert told.startswith(f"# Results of {music.name}, cross-validation\n")
+    assert re.search(r"systems were scored on the 18 tracks of 3 genres in cross-validation\.", told)
     assert str(here) not in told
     assert str(music) not in told
     assert not re.search("ISMIR|paper|Of several LSTMs|Test tracks by artists", told)

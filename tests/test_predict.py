@@ -308,7 +308,7 @@ def test_playlists(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "favourites.m3u8").write_text("mine")
     songs = [Brief(name, genre, 1.0, None) for name, genre in (("b", "rock"), ("a", "rock"), ("c", "../x"))]
-    write_playlists(tmp_path / "lists", songs, ["rock", "jazz", "../x"])
+    write_playlists(tmp_path / "lists", [*songs, Brief("d\rx", "rock", 1.0, None)], ["rock", "jazz", "../x"])
     assert sorted(path.name for path in (tmp_path / "lists").iterdir()) == ["%2E.%2Fx.m3u8", "rock.m3u8"]
     assert (tmp_path / "lists/rock.m3u8").read_text() == f"#EXTM3U\n{tmp_path}/b\n{tmp_path}/a\n"
     write_playlists(tmp_path / "lists", songs[2:], ["rock", "jazz", "../x"])

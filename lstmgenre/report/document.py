@@ -46,6 +46,11 @@ class Findings:
     """None without matplotlib."""
 
     @property
+    def of_cross_validation(self) -> bool:
+        """Whether the scores are those that a system was chosen by."""
+        return any(selection.CHOICE in e.score.tracks for e in self.experiments)
+
+    @property
     def of_ismir2004(self) -> bool:
         return any(run.name == "prep-data ismir2004" for _, run in self.runs)
 
@@ -138,6 +143,7 @@ def _summary(findings: Findings) -> list[Block]:
     every = systems(findings.experiments)
     best = _best(every)
     counts = f"{counted(best.score.accuracy.total, 'track')} of {counted(len(best.score.recalls), 'genre')}"
+    where = "in cross-validation" if findings.of_cross_validation else f"of the split {findings.split}"
     gains = [
         f"{100 * (best.score.accuracy.rate - other.score.accuracy.rate):.2f} points over {other.label} "
         f"(McNemar's p {show_p(mcnemar(best.score, other.score).p)})"
@@ -147,9 +153,9 @@ def _summary(findings: Findings) -> list[Block]:
     seen_by = f"{best.label} with {_percent(best.score.accuracy)}"
     recall = f"a macro average recall of {best.score.macro_recall:.2%}{''.join(f', {gain}' for gain in gains)}"
     scored = (
-        f"1 system was scored on the {counts} of the split {findings.split}: {seen_by} and {recall}."
+        f"1 system was scored on the {counts} {where}: {seen_by} and {recall}."
         if len(every) == 1
-        else f"{len(every)} systems were scored on the {counts} of the split {findings.split}. The best of them is "
+        else f"{len(every)} systems were scored on the {counts} {where}. The best of them is "
         f"{seen_by} and {recall}. It was chosen by these very tracks, which flatters it."
     )
     return [*(f"This is no test score: {score.about_seen()}." for score in seen[:1]), scored]
@@ -188,7 +194,7 @@ def _segments(findings: Findings) -> list[Block]:
     names = [name for e in findings.experiments for name in e.segment_systems]
     cross_fit = [_CROSS_FIT] if any("_cf" in name for name in names) else []
     selected = [_SELECTED] if any(name.endswith("_sel") for name in names) else []
-    choice = [_CHOICE] if any(selection.CHOICE in e.score.tracks for e in findings.experiments) else []
+    choice = [_CHOICE] if findings.of_cross_validation else []
     return [table, *cross_fit, *selected, *choice]
 
 

@@ -59,7 +59,8 @@ def write(
         findings.plots = plots(findings)
     else:
         logger.warning("no plots: matplotlib is not installed: pip install 'lstmgenre[plot]'")
-    _write(out, f"Results of {name or root.resolve().name}, {split}", sections(findings), findings.plots)
+    part = "cross-validation" if findings.of_cross_validation else split
+    _write(out, f"Results of {name or root.resolve().name}, {part}", sections(findings), findings.plots)
 
 
 def _write(out: Path, title: str, document: list[Section], plots: Sequence[Plot]) -> None:
