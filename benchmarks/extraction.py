@@ -36,10 +36,10 @@ FORMATS = ("mp3", "flac")
 KYMATIO_CHUNK = 2**17
 
 
-def write_track(path: Path, seed: int) -> None:
+def write_track(path: Path, seed: int, seconds: int = SECONDS) -> None:
     """Decaying notes and a little noise, in stereo: codecs work on them as on music."""
     rng = np.random.default_rng(seed)
-    t = np.arange(SECONDS * 44100) / 44100
+    t = np.arange(seconds * 44100) / 44100
     beat = t % 0.5
     notes = 220 * 2 ** (rng.integers(0, 24, len(t) // 22050 + 1) / 12)
     tone = np.sin(2 * np.pi * notes[(t / 0.5).astype(int)] * t) * np.exp(-4 * beat)

@@ -19,6 +19,7 @@ from lstmgenre.tables.rules import is_finite
 _WINDOW_FRAMES = 50_000  # read ahead for utterances of like length: 105 MB of 525 floats
 _STREAMS = 64  # utterances side by side
 _CHUNK_FRAMES = 60  # of every stream at a time, which bounds the memory for what the layers compute
+_ALONE_FRAMES = 960  # of a single utterance: each time the weights are laid out anew, which takes as long as 20 frames
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Forward:
             return
         run = self.nnet.logits if self.no_softmax else self.nnet
         state = None
-        for chunk in _chunks(blocks, _CHUNK_FRAMES):
+        for chunk in _chunks(blocks, _ALONE_FRAMES):
             x = self._prepare(chunk)
             y, state = run(torch.stack([x, torch.zeros_like(x)], dim=1), state)  # two streams, as _run has at least
             yield self._finished(y)[:, 0].cpu().numpy()
