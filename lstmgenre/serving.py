@@ -26,7 +26,6 @@ from lstmgenre.corpora.search import search
 from lstmgenre.errors import DataError, FormatError, LstmGenreError
 from lstmgenre.files import in_temporary_directory, read_file
 from lstmgenre.parallel.engine import Lost
-from lstmgenre.parallel.stream import stream
 from lstmgenre.prediction import Prediction
 from lstmgenre.scattering import scat_json
 from lstmgenre.tables import open_input, read_table
@@ -138,6 +137,8 @@ def answers(bundle: Path, songs: Iterable[Song], jobs: int = 1, with_tags: bool 
         with threadpool_limits(1):  # as in several processes, so that their number changes nothing
             yield from map(answer_of, songs)
         return
+    from lstmgenre.parallel.stream import stream  # one job does without
+
     asked = deque[str]()
 
     def noted() -> Iterator[Song]:

@@ -147,7 +147,10 @@ def _peak_energy(wavelets: Sequence[Wavelet], length: int) -> float:
     for wavelet in wavelets:
         bins = wavelet.bins(length, negligible=1e-12)
         response = wavelet.response(2 * np.pi * bins / length)
-        energy += np.bincount(bins % length, weights=response, minlength=length) ** 2
+        if len(bins) > length:  # it overlaps with its aliases
+            energy += np.bincount(bins % length, weights=response, minlength=length) ** 2
+        else:
+            energy[bins % length] += response**2
     return float(energy.max())
 
 
