@@ -28,6 +28,7 @@ import soundfile
 from extraction import write_track
 
 SECONDS = 30
+SCRIPT = str(Path(sys.executable).with_name("lstmgenre"))
 DISTINCT = 12  # recordings; songs are links to them
 GENRES = ("a", "b", "c", "d", "e", "f")
 NETWORKS = {"learn's": "--hidden 32 --cell-dim 48", "the paper's": "--hidden 512 --cell-dim 800"}
@@ -48,7 +49,7 @@ def lstmgenre(*arguments: str | Path) -> tuple[float, float, float]:
     """Wall seconds, processor seconds of all its processes, and the peak megabytes of the largest."""
     start = time.perf_counter()
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, "-m", "lstmgenre", *map(str, arguments)], **streams)
+    process = subprocess.Popen([SCRIPT, *map(str, arguments)], **streams)
     message = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:

@@ -29,6 +29,7 @@ def main() -> None:
     for signum in _STOPS:
         signal.signal(signum, _interrupt)
     _occupy_standard_streams()
+    gc.set_threshold(50_000)  # for every 700 objects that torch brings and that stay it would look for garbage anew
     try:
         from lstmgenre.cli import app  # here, because it takes long enough for a Ctrl-C
 
@@ -50,7 +51,6 @@ def main() -> None:
             signal.signal(signum, signal.SIG_IGN)
         if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, one speaks
             _fail(f"interrupted; to go on: {shlex.join(['lstmgenre', *sys.argv[1:]])}")
-        gc.freeze()  # all is tidied up; to look for garbage in torch as well would take a second
         sys.exit(128 + stop.args[0])
     except OSError as error:
         if isinstance(error.__context__, LstmGenreError):  # whose log did not go on the full disk
@@ -61,6 +61,8 @@ def main() -> None:
             raise
         reason = f" ({' '.join(str(error).split())})" if str(error) else ""  # torch's have several lines
         _end(f"out of memory{reason}: use fewer jobs (--nj) or a machine with more of it", 1)
+    finally:
+        gc.freeze()  # all is tidied up; to look for garbage in torch as well would take half a second
 
 
 class _Closed(io.TextIOBase):
