@@ -17,6 +17,7 @@
     bundle       a trained system in one directory, an audio file      -> its genre
     model_card   what is recorded about that system                    -> a page that says it
     calibration  scores of tracks that were not learnt from            -> a probability a genre
+    packing      experiments                                           -> the bundle of the best of them
     prediction   what a bundle says of a song                          -> a line of CSV or JSON
     serving      many songs, a bundle, processes                       -> predictions in order
     learning     a collection of music, by way of all of these         -> the bundle that suits it

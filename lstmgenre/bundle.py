@@ -19,7 +19,6 @@ JSON, nnet1 and lines of text: nothing in it can run code.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,32 +32,29 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from lstmgenre import audio, provenance, selection, svm
+from lstmgenre import audio, svm
 from lstmgenre.calibration import Calibration
 from lstmgenre.corpora import rxfilename
-from lstmgenre.documents import read_json, write_json
+from lstmgenre.documents import read_json
 from lstmgenre.errors import DataError, ModelError
 from lstmgenre.expdir import ExpDir, History
-from lstmgenre.files import atomic_directory
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.prediction import Prediction, Span
 from lstmgenre.scattering import scat_json
 from lstmgenre.scattering.features import ScatteringFeatures
 from lstmgenre.scoring import vote_shares
 from lstmgenre.segments import add_up, pool
-from lstmgenre.selection import VOTE, Selection
+from lstmgenre.selection import VOTE
 from lstmgenre.svm import SegmentSvm
-from lstmgenre.tables import write_map
 from lstmgenre.tables.rules import as_float32, is_finite
 
 Song = str | os.PathLike[str] | tuple[np.ndarray, float]
 """An audio file, or samples and their rate in Hz."""
 
-_CARD = "README.md"
-_SYSTEM = "system.json"
+SYSTEM_NAME = "system.json"
 
 
-class _System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What system.json says."""
 
     system: str
@@ -90,9 +86,9 @@ class Bundle:
 
         Raises DataError, FormatError or ModelError for files that are missing, damaged, or not of one system.
         """
-        path = directory / _SYSTEM
+        path = directory / SYSTEM_NAME
         # Bundles of an SVM were once without the file.
-        named = read_json(path, _System, "make the bundle again") if path.exists() else None
+        named = read_json(path, System, "make the bundle again") if path.exists() else None
         if directory.is_dir() and not (directory / scat_json.NAME).exists() and not (named and named.features_given):
             raise DataError(f"{directory / scat_json.NAME}: not there: make the bundle again")
         system = cls.of(directory, None if named and named.system == VOTE else directory)
@@ -263,61 +259,3 @@ class Bundle:
             spans.append(Span(round(float(edges[first]), 2), round(float(edges[end]), 2), self.genres[k], mean))
             first = end
         return spans
-
-
-def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
-    """Write to `out` the experiment of the lowest held-out loss with its system `name`, an SVM of that name or "vote";
-    returns that experiment.
-
-    The held-out loss is of tracks that were kept from training, so that test scores have no part in the choice. `out`
-    appears whole or not at all, and takes the place of an older bundle in one step. Raises as Bundle.load, and
-    DataError where `out` is something else, or holds something else.
-    """
-    best = min(experiments, key=lambda experiment: History.read(experiment).held_out_loss)
-    svm_dir = None if name == VOTE else best / name
-    system = Bundle.of(best, svm_dir)
-    system = replace(system, calibration=_calibration(system, best, name))
-    from lstmgenre.model_card import model_card  # brings in what predict does without
-
-    card = model_card(system, best, name, experiments)
-    files = ExpDir(best)
-    sources = [best / scat_json.NAME] if system.features else []
-    sources += [files.feature_transform, files.nnet, files.training, files.genres_file] if system.forward else []
-    sources += [svm_dir / svm.NAME] if svm_dir else []
-    learnt = {
-        track: content
-        for directory in (best if system.forward else None, svm_dir)
-        if directory
-        for track, content in provenance.read(directory).items()
-    }
-    with atomic_directory(out, _kinds(), "is there and no bundle: remove it or name another directory") as new:
-        for source in sources:
-            (new / source.name).write_bytes(source.read_bytes())  # not shutil.copy: it blames a full disk on the source
-            shutil.copystat(source, new / source.name)
-        told = {"system": name, "calibration": system.calibration}
-        write_json(new / _SYSTEM, told if system.features else {**told, "features_given": True}, indent=None)
-        write_map(new / provenance.NAME, learnt)
-        (new / _CARD).write_text(card, encoding="utf-8")
-    return best
-
-
-def _calibration(system: Bundle, experiment: Path, name: str) -> Calibration | None:
-    """What cross-validation has found for this very system."""
-    if not (experiment / selection.NAME).exists():
-        return None
-    selected = Selection.load(experiment)
-    variant = selected.best.get(name)
-    of_svm = (system.svm.pooling, system.svm.c) if system.svm else (None, None)
-    same = variant is not None and (variant.pooling, variant.c) == of_svm
-    return selected.calibrations.get(name) if same else None
-
-
-def _kinds() -> list[set[str]]:
-    """The names of the files of each kind of bundle, the last without the name of its system: as it was at first."""
-    files = ExpDir(Path())
-    common = {_CARD, _SYSTEM, scat_json.NAME}
-    network = {path.name for path in (files.feature_transform, files.nnet, files.training, files.genres_file)}
-    whole = common | network | {svm.NAME}
-    kinds = [whole, whole - {svm.NAME}, whole - network]
-    kinds += [*(kind - {scat_json.NAME} for kind in kinds), whole - {_SYSTEM}]
-    return [kind | more for kind in kinds for more in ({provenance.NAME}, set())]

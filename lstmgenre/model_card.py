@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lstmgenre import provenance, score_json, selection
+from lstmgenre.bundle import Bundle
 from lstmgenre.expdir import ExpDir, History, Run
 from lstmgenre.expdir.runs import read_run
 from lstmgenre.scoring import MAJORITY_VOTE
 from lstmgenre.selection import SYSTEMS, VOTE, Selection
 from lstmgenre.tables import read_map
 from lstmgenre.text import counted, distinct_names, markdown, markdown_code
-
-if TYPE_CHECKING:
-    from lstmgenre.bundle import Bundle
 
 _NO_SCORES = "Not measured yet: lstmgenre score --out EXP_DIR/PART/score.json, and pack the bundle again.\n\n"
 

@@ -16,7 +16,7 @@ import soundfile
 from scipy import stats
 
 import lstmgenre
-from lstmgenre import bundle, score_json, scoring, svm
+from lstmgenre import bundle, packing, score_json, scoring, svm
 from lstmgenre.corpora import Track, write_data_dir
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError, FormatError, ModelError
@@ -90,14 +90,14 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def packed(trained, tmp_path):
-    bundle.pack([trained / "exp/lstm"], "fseg", tmp_path / "bundle")
+    packing.pack([trained / "exp/lstm"], "fseg", tmp_path / "bundle")
     return tmp_path / "bundle"
 
 
 @pytest.mark.parametrize("name", ["lseg", "fseg"])
 def test_a_prediction_from_audio_is_the_pipelines(trained, tmp_path, name):
     data, exp = DataDir.read(trained / "data"), trained / "exp/lstm"
-    bundle.pack([exp], name, tmp_path / "bundle")
+    packing.pack([exp], name, tmp_path / "bundle")
     system = lstmgenre.load(tmp_path / "bundle")
     vectors = dict(read_table(f"scp:{exp}/{name}.scp", "vector"))
     expected = svm.SegmentSvm.load(exp / name).scores(vectors)
@@ -119,7 +119,7 @@ def test_a_prediction_from_audio_is_the_pipelines(trained, tmp_path, name):
 @pytest.mark.parametrize("name", ["scat", "vote"])
 def test_a_bundle_of_one_part_decides_as_its_part_does(trained, tmp_path, name):
     data, exp = DataDir.read(trained / "data"), trained / "exp/lstm"
-    bundle.pack([exp], name, tmp_path / "bundle")
+    packing.pack([exp], name, tmp_path / "bundle")
     system = lstmgenre.load(tmp_path / "bundle")
     files = {path.name for path in (tmp_path / "bundle").iterdir()}
     network = {"final.nnet", "final.feature_transform", "training.json", "genres"}
@@ -150,9 +150,9 @@ def elsewhere(trained, tmp_path):
 
 @pytest.mark.parametrize("name", ["scat", "vote", "lseg", "fseg"])
 def test_a_bundle_on_given_features_decides_as_the_pipeline_does(trained, elsewhere, tmp_path, name):
-    bundle.pack([elsewhere], name, tmp_path / "bundle")
-    bundle.pack([elsewhere], name, tmp_path / "bundle")  # takes its own place
-    bundle.pack([trained / "exp/lstm"], name, tmp_path / "with audio")
+    packing.pack([elsewhere], name, tmp_path / "bundle")
+    packing.pack([elsewhere], name, tmp_path / "bundle")  # takes its own place
+    packing.pack([trained / "exp/lstm"], name, tmp_path / "with audio")
     system, with_audio = (lstmgenre.load(tmp_path / kind) for kind in ("bundle", "with audio"))
     assert not system.features
     assert system.dim == with_audio.dim == 37
@@ -200,7 +200,7 @@ def test_a_network_that_takes_other_features_than_it_says_makes_no_bundle(traine
     exp = shutil.copytree(trained / "exp/lstm", tmp_path / "lstm")
     scat_json.write(exp, FeatureConfig(sample_rate=4000, window=512, banks=(BankConfig("scatnet", (1, 1)),)))
     with pytest.raises(ModelError, match=r"final\.nnet: takes 37 inputs, but there are \d+ features"):
-        bundle.pack([exp], "fseg", tmp_path / "out")
+        packing.pack([exp], "fseg", tmp_path / "out")
 
 
 def test_a_bundle_of_before_there_were_several_kinds_is_that_of_its_svm(packed):
@@ -217,7 +217,7 @@ def test_a_damaged_name_of_the_system_is_one_clear_error(packed, content):
 
 @pytest.mark.parametrize("name", ["scat", "vote", "fseg"])
 def test_a_part_of_a_bundle_that_is_lost_is_named(trained, tmp_path, name):
-    bundle.pack([trained / "exp/lstm"], name, tmp_path / "bundle")
+    packing.pack([trained / "exp/lstm"], name, tmp_path / "bundle")
     needed = {path.name for path in (tmp_path / "bundle").iterdir()} - {"README.md", "system.json", "utt2content"}
     for lost in sorted(needed):
         kept = (tmp_path / "bundle" / lost).rename(tmp_path / lost)
@@ -232,7 +232,7 @@ def test_an_svm_on_other_vectors_than_it_says_makes_no_bundle(trained, tmp_path,
     for name, fuse in (("fseg" if threshold is None else "scat", True), ("lseg", True)):
         edit(exp / name / "svm.json", lambda f, fuse=fuse: f.update(pooling={"threshold": threshold, "fuse": fuse}))
         with pytest.raises(ModelError, match=r"svm\.json: an SVM on \d+ numbers is not one"):
-            bundle.pack([exp], name, tmp_path / "out")
+            packing.pack([exp], name, tmp_path / "out")
 
 
 def test_the_genre_changes_in_the_timeline_where_it_changes_in_the_song(trained, packed, tmp_path):
@@ -281,7 +281,7 @@ def test_the_held_out_loss_chooses_the_experiment_and_not_the_test_score(trained
         report.tracks.pop("lseg", None)
         report.add_tracks("lseg", other | {utterance: report.truth[utterance] for utterance in right}, report.truth)
         score_json.write(tmp_path / name / "test/score.json", report)
-    assert bundle.pack([tmp_path / name for name in "abc"], "lseg", tmp_path / "out") == tmp_path / "b"
+    assert packing.pack([tmp_path / name for name in "abc"], "lseg", tmp_path / "out") == tmp_path / "b"
 
 
 def test_a_rejected_last_epoch_does_not_count(trained, tmp_path):
@@ -367,7 +367,7 @@ def test_what_is_incomplete_or_damaged_makes_no_bundle(trained, tmp_path, name, 
     (exp / name).unlink() if damage == "missing" else (exp / name).write_text("[1]")
     (tmp_path / "out").mkdir()
     with pytest.raises((DataError, FormatError, ModelError), match=Path(name).name):
-        bundle.pack([exp], "fseg", tmp_path / "out" / "bundle")
+        packing.pack([exp], "fseg", tmp_path / "out" / "bundle")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -391,7 +391,7 @@ def test_a_held_out_loss_that_is_no_number_is_refused(trained, tmp_path, loss):
         lambda training: training["epochs"][-1].update(cv_loss=loss, accepted=True),
     )
     with pytest.raises(FormatError, match=r"training\.json: damaged"):
-        bundle.pack([tmp_path / "lstm"], "fseg", tmp_path / "out")
+        packing.pack([tmp_path / "lstm"], "fseg", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -414,12 +414,12 @@ def test_an_svm_on_vectors_of_a_stream_makes_no_bundle(trained, tmp_path):
     exp = shutil.copytree(trained / "exp/lstm", tmp_path / "lstm")
     edit(exp / "fseg/svm.json", lambda fields: fields.update(pooling=None))
     with pytest.raises(DataError, match="how its vectors were pooled"):
-        bundle.pack([exp], "fseg", tmp_path / "out")
+        packing.pack([exp], "fseg", tmp_path / "out")
 
 
 def test_a_bundle_replaces_a_bundle_and_nothing_else(trained, packed, tmp_path):
     before = (packed / "svm.json").read_bytes()
-    bundle.pack([trained / "exp/lstm"], "lseg", packed)
+    packing.pack([trained / "exp/lstm"], "lseg", packed)
     assert (packed / "svm.json").read_bytes() != before
     for name in ("final.nnet", "training.json"):  # make and -nt see that a network is no newer for being packed
         assert (packed / name).stat().st_mtime_ns == (trained / "exp/lstm" / name).stat().st_mtime_ns
@@ -427,7 +427,7 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(trained, packed, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "diary").write_text("dear")
     with pytest.raises(DataError, match="no bundle"):
-        bundle.pack([trained / "exp/lstm"], "lseg", tmp_path / "mine")
+        packing.pack([trained / "exp/lstm"], "lseg", tmp_path / "mine")
     assert (tmp_path / "mine" / "diary").read_text() == "dear"
 
 
@@ -438,7 +438,7 @@ def test_a_bundle_that_a_disk_does_not_hold_is_one_line_and_the_old_one_stays(tr
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
         try:
             with pytest.raises(DataError, match=r"/bundle: cannot be written: File too large$"):
-                bundle.pack([trained / "exp/lstm"], "lseg", packed)
+                packing.pack([trained / "exp/lstm"], "lseg", packed)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {path.name: path.read_bytes() for path in packed.iterdir()} == before
@@ -449,7 +449,7 @@ def test_a_bundle_that_a_disk_does_not_hold_is_one_line_and_the_old_one_stays(tr
 def test_a_directory_that_holds_more_or_less_than_a_bundle_is_refused_and_stays(trained, packed, tmp_path, spared):
     for name in spared:  # as bundles were at first: they are replaced
         (packed / name).unlink()
-        bundle.pack([trained / "exp/lstm"], "fseg", packed)
+        packing.pack([trained / "exp/lstm"], "fseg", packed)
         assert (packed / name).is_file()
     for spoil in (
         lambda out: (out / "notes").write_text("dear"),
@@ -461,7 +461,7 @@ def test_a_directory_that_holds_more_or_less_than_a_bundle_is_refused_and_stays(
         spoil(out)
         before = {path.name for path in out.iterdir()}
         with pytest.raises(DataError, match="no bundle"):
-            bundle.pack([trained / "exp/lstm"], "fseg", out)
+            packing.pack([trained / "exp/lstm"], "fseg", out)
         assert {path.name for path in out.iterdir()} == before
         shutil.rmtree(out)
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from lstmgenre import bundle
+from lstmgenre import bundle, packing
 from lstmgenre.calibration import Calibration, HeldOut, calibrate, expected_error, fit_slope
 from lstmgenre.scoring import Report
 from lstmgenre.selection import SYSTEMS, Selection, System, select, try_out, variants
@@ -103,7 +103,7 @@ def test_a_calibration_is_packed_with_the_svm_that_it_is_of(trained, tmp_path, c
     calibrations = {name: Calibration(1.5, 0.125, 12) for name in best}
     Selection(best["fseg"], best, scores, 3, calibrations=calibrations).save(exp)
     for name, expected in (("fseg", told), ("vote", True)):
-        bundle.pack([exp], name, tmp_path / "out")
+        packing.pack([exp], name, tmp_path / "out")
         assert (bundle.Bundle.load(tmp_path / "out").calibration == calibrations[name]) is expected
         card = " ".join((tmp_path / "out/README.md").read_text().split())
         assert ("calibration error in cross-validation is 12.5%" in card) is expected

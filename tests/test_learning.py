@@ -159,7 +159,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_alike(learnt, music, tmp_path, m
     places = {
         "train_network": "lstmgenre.learning.networks.train_network",
         "try_out": "lstmgenre.learning.evaluation.try_out",
-        "pack": "lstmgenre.bundle.pack",
+        "pack": "lstmgenre.packing.pack",
     }
     calls = []
 

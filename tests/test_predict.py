@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 import lstmgenre
-from lstmgenre.bundle import pack
 from lstmgenre.corpora.labels import is_same_genre
 from lstmgenre.errors import DataError
+from lstmgenre.packing import pack
 from lstmgenre.parallel.engine import Lost
 from lstmgenre.parallel.stream import stream
 from lstmgenre.prediction import Answers, Brief, Prediction, csv_line, differing, record, row, write_playlists

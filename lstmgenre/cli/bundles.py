@@ -27,7 +27,7 @@ def bundle(
 
     Example: lstmgenre bundle exp/lstm1 exp/lstm2 exp/bundle
     """
-    from lstmgenre.bundle import pack
+    from lstmgenre.packing import pack
 
     # A directory of experiments keeps a record; elsewhere the bundle comes alone.
     roots = {experiment.resolve().parent for experiment in experiments}

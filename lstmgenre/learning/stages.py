@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from lstmgenre import bundle
+from lstmgenre import packing
 from lstmgenre.datadir import DataDir
 from lstmgenre.documents import read_json, write_json
 from lstmgenre.errors import DataError
@@ -87,7 +87,7 @@ def learn(
         chosen = choose(train, evidence_of(train, folds, exp), exp, system, means)
         forget_test(exp)
         scores = score_test(test, train, exp) if test else None
-        bundle.pack([exp], chosen.chosen.name, out)
+        packing.pack([exp], chosen.chosen.name, out)
         logger.info("bundle: wrote %s", out)
         written = report(exp.parent, TEST if test else FOLDS, corpus.name)
         takes_audio = scat_json.read(out) is not None

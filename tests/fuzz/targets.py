@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from lstmgenre import score_json
-from lstmgenre.bundle import _System
+from lstmgenre.bundle import System
 from lstmgenre.corpora import ismir2004, labels, probing
 from lstmgenre.datadir import DataDir, validate
 from lstmgenre.documents import decode_json, read_options
@@ -278,7 +278,7 @@ def _json_targets() -> list[Target]:
         "scat.json": (scat_json.Record, SCAT),
         "pooling": (Pooling, SVM["pooling"]),
         "selection.json": (_Document, chosen),
-        "system.json": (_System, {"system": "vote"}),
+        "system.json": (System, {"system": "vote"}),
         "made_from.json": (_Mark, {"made_from": "abc"}),
         "journal": (journal.Entry, entry | {"content": "abc"}),
         "journal's head": (journal._Head, {"plan": "abc", "keys": ["a", "b"]}),
