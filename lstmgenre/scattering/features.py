@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -71,9 +72,14 @@ class BankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 )
 
     def build(self, window: int) -> Bank:
-        if self.octaves is None:
-            return scatnet_bank(self.quality, window)
-        return kymatio_bank(self.quality, self.octaves, window)
+        return _built(self, window)
+
+
+@lru_cache(_MAX_BANKS)
+def _built(config: BankConfig, window: int) -> Bank:
+    if config.octaves is None:
+        return scatnet_bank(config.quality, window)
+    return kymatio_bank(config.quality, config.octaves, window)
 
 
 class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
