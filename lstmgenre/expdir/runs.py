@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -114,6 +115,7 @@ def _time(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(seconds))
 
 
+@cache  # what a process runs does not change, and git takes a while
 def _versions() -> dict[str, str]:
     """Of this package, with the commit where it runs from a checkout, of Python and of what computes."""
     versions = {"lstmgenre": metadata.version("lstmgenre")}
