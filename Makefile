@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHELL_SCRIPTS := $(shell git ls-files '*.sh' .ci/run)
 
+# Where this is set, each of the many processes of the tests would compile the package and the tests again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test quick fuzz lint docs dist clean
 
 setup: $(VENV)/.installed
