@@ -65,6 +65,7 @@ def learnt(music, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(svm, "CANDIDATE_THRESHOLDS", (0.9, 0.5))
         patch.setattr(svm, "PENALTIES", (1.0, 10.0))
+        patch.setattr("lstmgenre.report.figures._save", lambda figure, format: b"")  # test_report looks at pictures
         return learn(Corpus(music), root / "model", root / "model.work", settings=SMALL), root
 
 

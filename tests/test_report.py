@@ -129,6 +129,12 @@ def out(recipe, tmp_path_factory):
     return out
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures have all but their pictures, which take longer than all else; the fixture `out` has those."""
+    monkeypatch.setattr(figures, "_save", lambda figure, format: b"")
+
+
 def experiment(label, layers, recurrent, *systems, rights=8):
     utt2genre = {f"t{k}": GENRES[k % 3] for k in range(12)}
     wrong = {f"t{k}": GENRES[(k + (k >= rights)) % 3] for k in range(12)}
@@ -326,7 +332,7 @@ def test_results_md_says_what_a_reader_must_know(out):
 PAPER_SAYS = "4.39 points over its baseline-DNN1 (85.32%) and 2.19 points over the majority vote"
 
 
-def test_the_paper_and_ismir_2004_are_told_of_where_they_are_in_it(recipe, tmp_path):
+def test_the_paper_and_ismir_2004_are_told_of_where_they_are_in_it(recipe, tmp_path, undrawn):
     root = shutil.copytree(recipe, tmp_path / "copy")
     write(root / "exp", tmp_path / "own", figure_3=False)
     own = (tmp_path / "own/RESULTS.md").read_text(encoding="utf-8")
@@ -475,7 +481,7 @@ def test_damage_is_named(tmp_path, damage, error, said):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_prints_and_writes_only_when_told_where(recipe, tmp_path, monkeypatch):
+def test_the_command_prints_and_writes_only_when_told_where(recipe, tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
     shown = CliRunner().invoke(app, ["report", f"{recipe}/exp"])
     assert shown.exit_code == 0, shown.stderr
