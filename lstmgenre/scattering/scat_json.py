@@ -15,14 +15,14 @@ NAME = "scat.json"
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A configuration; `made_from` is a fingerprint of the audio and the options that went in."""
+    """A configuration. `made_from`, once a fingerprint of the audio, may be there and means nothing any more."""
 
     config: FeatureConfig
     made_from: str | None = None
 
 
-def write(directory: Path, config: FeatureConfig, made_from: str | None = None) -> None:
-    write_json(directory / NAME, Record(config, made_from))
+def write(directory: Path, config: FeatureConfig) -> None:
+    write_json(directory / NAME, Record(config))
 
 
 def read(directory: Path) -> Record | None:
