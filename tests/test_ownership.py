@@ -15,7 +15,8 @@ from lstmgenre import files
 from lstmgenre.cli.app import app
 from lstmgenre.datadir import DataDir, checks, mend
 from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_directory, open_own, own_directory
+from lstmgenre.files import atomic_directory, directories, open_own, own_directory
+from lstmgenre.files.temporary import umask
 from lstmgenre.parallel import dask, run, slurm
 from lstmgenre.scattering import extract, scat_json
 from lstmgenre.tables import NO_PIPES, read_table
@@ -164,7 +165,7 @@ def test_a_file_of_ours_is_written_on(tmp_path):
     with open_own(tmp_path / "x.log", "w") as stream:
         stream.write("three\n")
     assert (tmp_path / "x.log").read_text() == "three\n"
-    assert stat.S_IMODE((tmp_path / "x.log").stat().st_mode) == 0o666 & ~files._umask()
+    assert stat.S_IMODE((tmp_path / "x.log").stat().st_mode) == 0o666 & ~umask()
 
 
 def test_a_directory_of_ours_is_no_link(tmp_path, treasure):
@@ -372,7 +373,7 @@ def killed_at(event, work):
 @pytest.mark.parametrize("before", [None, ("a", "b"), ("a",)])
 def test_a_directory_is_whole_at_whatever_step_its_writer_is_killed(tmp_path, monkeypatch, exchange, before):
     if not exchange:
-        monkeypatch.setattr(files, "exchange", lambda *_: False)
+        monkeypatch.setattr(directories, "exchange", lambda *_: False)
     out = tmp_path / "out"
     old, new = (None if before is None else dict.fromkeys(before, "old")), {"a": "new", "b": "new"}
     steps = 0
@@ -440,7 +441,7 @@ def test_a_directory_is_written_where_a_link_of_its_name_leads_and_in_the_place_
         write_directory(tmp_path / "link", text)
         assert read_directory(tmp_path / "disk") == {"a": text, "b": text}
     assert (tmp_path / "link").is_symlink()
-    assert stat.S_IMODE((tmp_path / "disk").stat().st_mode) == 0o777 & ~files._umask()
+    assert stat.S_IMODE((tmp_path / "disk").stat().st_mode) == 0o777 & ~umask()
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="file: is something else"):
         write_directory(tmp_path / "file", "x")
