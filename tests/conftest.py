@@ -155,3 +155,31 @@ def feats(here):
         for key, matrix in entries.items():
             table.write(key, matrix)
     return entries
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A directory with data/ and exp/lstm, a network and its SVMs (tests/systems.py)."""
+    from tests.systems import train_system
+
+    root = tmp_path_factory.mktemp("trained")
+    train_system(root)
+    return root
+
+
+@pytest.fixture
+def packed(trained, tmp_path):
+    """The bundle of its SVM fseg."""
+    from lstmgenre import packing
+
+    packing.pack([trained / "exp/lstm"], "fseg", tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def fewer_variants(monkeypatch):
+    """Of the systems that cross-validation tries out."""
+    from lstmgenre import svm
+
+    monkeypatch.setattr(svm, "CANDIDATE_THRESHOLDS", (0.9, 0.5))
+    monkeypatch.setattr(svm, "PENALTIES", (1.0, 10.0, 0.1))

@@ -12,8 +12,9 @@ from lstmgenre import bundle, packing
 from lstmgenre.calibration import Calibration, HeldOut, calibrate, expected_error, fit_slope
 from lstmgenre.scoring import Report
 from lstmgenre.selection import SYSTEMS, Selection, System, select, try_out, variants
-from tests.test_bundle import GENRES, packed, score, trained  # noqa: F401
-from tests.test_selection import evidence, fewer_variants  # noqa: F401
+from tests.systems import GENRES, decisions, evidence
+
+pytestmark = pytest.mark.usefixtures("fewer_variants")
 
 
 def drawn(slope, tracks=4000, genres=4, seed=1):
@@ -61,7 +62,7 @@ def test_the_expected_error():
     assert expected_error(np.ones(5), np.ones(5, bool)) == 0
 
 
-def test_a_bundle_tells_probabilities_where_they_are_known_of_its_very_system(trained, packed, tmp_path):  # noqa: F811
+def test_a_bundle_tells_probabilities_where_they_are_known_of_its_very_system(trained, packed, tmp_path):
     system = bundle.Bundle.load(packed)
     song = next(trained.glob("low *.wav"))
     assert system.predict(song).probabilities is None
@@ -94,11 +95,11 @@ def test_what_is_calibrated_on_are_the_scores_that_cross_validation_decided_by(t
 
 
 @pytest.mark.parametrize(("c", "told"), [(1.0, True), (10.0, False)])
-def test_a_calibration_is_packed_with_the_svm_that_it_is_of(trained, tmp_path, c, told):  # noqa: F811
+def test_a_calibration_is_packed_with_the_svm_that_it_is_of(trained, tmp_path, c, told):
     exp = shutil.copytree(trained / "exp/lstm", tmp_path / "lstm")
     scores = Report(GENRES)
     for name in ("fseg", "vote", "choice"):
-        scores.add_tracks(name, *score(7))
+        scores.add_tracks(name, *decisions(7))
     best = {"fseg": System("fseg", 0.6, c), "vote": System("vote")}
     calibrations = {name: Calibration(1.5, 0.125, 12) for name in best}
     Selection(best["fseg"], best, scores, 3, calibrations=calibrations).save(exp)
@@ -109,7 +110,7 @@ def test_a_calibration_is_packed_with_the_svm_that_it_is_of(trained, tmp_path, c
         assert ("calibration error in cross-validation is 12.5%" in card) is expected
 
 
-def test_min_probability_on_the_command_line(trained, packed, command, here):  # noqa: F811
+def test_min_probability_on_the_command_line(trained, packed, command, here):
     told = json.loads((packed / "system.json").read_text())
     told["calibration"] = {"slope": 0.5, "error": 0.1, "tracks": 18}
     (packed / "system.json").write_text(json.dumps(told))

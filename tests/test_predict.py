@@ -20,13 +20,13 @@ from lstmgenre.parallel.engine import Lost
 from lstmgenre.parallel.stream import stream
 from lstmgenre.prediction import Answers, Brief, Prediction, csv_line, differing, record, row, write_playlists
 from lstmgenre.serving import read_list
-from tests.test_bundle import GENRES, packed, trained  # noqa: F401
+from tests.systems import GENRES
 
 SCORES = {"rock": 2.25, "jazz": 0.5}
 
 
 @pytest.fixture
-def music(trained, packed, here):  # noqa: F811
+def music(trained, packed, here):
     """bundle and music/: three songs in folders, beside them what is no song."""
     for k, path in enumerate(sorted(trained.glob("*.wav"))[::7]):
         (here / "music" / str(k)).mkdir(parents=True)
@@ -70,7 +70,7 @@ FORMS = ["", "--jsonl", "--csv", "--json", "--out out.csv", "--out out.jsonl --j
 
 
 @pytest.fixture(params=["recorded", "elsewhere"])
-def given(request, trained, packed, here):  # noqa: F811
+def given(request, trained, packed, here):
     """The rspecifier of features of 18 songs that bundle takes: made by extract-scat, or it knows not by whom."""
     if request.param == "elsewhere":
         exp = shutil.copytree(trained / "exp/lstm", here / "lstm")
@@ -133,7 +133,7 @@ def test_a_timeline_of_features_takes_their_rate(given, command):
         assert "bundle: has no timeline" in done.stderr
 
 
-def test_audio_for_a_system_on_features_from_elsewhere_is_one_clear_line(given, command, trained):  # noqa: F811
+def test_audio_for_a_system_on_features_from_elsewhere_is_one_clear_line(given, command, trained):
     if lstmgenre.load("bundle").features:
         return
     for jobs in "12":

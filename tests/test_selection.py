@@ -14,30 +14,9 @@ from lstmgenre import selection, svm
 from lstmgenre.errors import DataError, FormatError
 from lstmgenre.segments import Pooling, pool
 from lstmgenre.selection import CHOICE, Evidence, Selection, System, select, try_out, variants
+from tests.systems import FOLDS, GENRES, evidence
 
-GENRES = ["jazz", "pop", "rock"]
-FOLDS = 4
-
-
-@pytest.fixture(autouse=True)
-def fewer_variants(monkeypatch):
-    monkeypatch.setattr(svm, "CANDIDATE_THRESHOLDS", (0.9, 0.5))
-    monkeypatch.setattr(svm, "PENALTIES", (1.0, 10.0, 0.1))
-
-
-def evidence(means=0.0, frames=0.0, tracks=36, dim=6, seed=1):
-    """Tracks whose genre shows in the mean features and in the posteriors, more or less: 0 is not at all."""
-    rng = np.random.default_rng(seed)
-    names = [f"a{k // 3:02}-t{k}" for k in range(tracks)]
-    genres = {name: GENRES[k % 3] for k, name in enumerate(names)}
-    features, posteriors = {}, {}
-    for k, name in enumerate(names):
-        own = np.eye(3)[k % 3]
-        features[name] = (rng.normal(size=dim) + means * np.resize(own, dim)).astype(np.float32)
-        logits = rng.normal(size=(20, 3)) + rng.normal(size=3) + frames * own
-        posteriors[name] = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
-    folds = [[name for k, name in enumerate(names) if k // 3 % FOLDS == fold] for fold in range(FOLDS)]
-    return Evidence(GENRES, genres, folds, features, posteriors)
+pytestmark = pytest.mark.usefixtures("fewer_variants")
 
 
 def chosen(known, **options):
