@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lstmgenre.selection import Selection
 
 
-class System(enum.StrEnum):
+class SystemName(enum.StrEnum):
     """Those of lstmgenre.selection."""
 
     scat = "scat"
@@ -45,7 +45,7 @@ def learn(
     work: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where data/ and exp/ go. Default: MODEL.work")
     ] = None,
-    system: Annotated[System | None, typer.Option(help="Take this one, whichever is best.")] = None,
+    system: Annotated[SystemName | None, typer.Option(help="Take this one, whichever is best.")] = None,
     seed: Annotated[int, options.seed("Of splits and networks.")] = 777,
     nj: Annotated[int, options.jobs("Parallel jobs; 0: as many as there are cores.", fewest=0)] = 0,
     backend: BackendOption = Backend.loky,

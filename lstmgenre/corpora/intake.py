@@ -14,7 +14,7 @@ from pathlib import Path
 from lstmgenre.corpora import SETS, LeftOut, Offer, labels, probing
 from lstmgenre.corpora.changes import LastRun
 from lstmgenre.corpora.naming import Track, data_dir, name_utterances
-from lstmgenre.corpora.probing import Progress, Recording, no_progress
+from lstmgenre.corpora.probing import Probed, Progress, no_progress
 from lstmgenre.corpora.splits import TEST_FRACTION, TRAIN, Shares, choose
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
@@ -103,14 +103,14 @@ class Intake:
             logger.info("since the last run: %s", changes)
         return directories
 
-    def _probe(self, out: Path, offers: list[Offer]) -> dict[Path, Recording]:
+    def _probe(self, out: Path, offers: list[Offer]) -> dict[Path, Probed]:
         paths = [offer.path for offer in offers]
         if self.check:
             return probing.probe_all(out, paths, self.jobs, self.progress)
         return {path: probing.look_at_name(os.fspath(path)) for path in paths}
 
     def _label(
-        self, offers: list[Offer], recordings: Mapping[Path, Recording], last: LastRun, left_out: list[LeftOut]
+        self, offers: list[Offer], recordings: Mapping[Path, Probed], last: LastRun, left_out: list[LeftOut]
     ) -> dict[Track, str | None]:
         """The tracks, with the sets that they come with; those of genres that are not wanted go to `left_out`."""
         tags = {offer: recordings[offer.path].tags for offer in offers}
@@ -183,7 +183,7 @@ def _check_training(out: Path, sets: Mapping[Track, str], genres: Collection[str
         logger.warning("no track to train on: %s", ", ".join(lost))
 
 
-def _tell_recordings(sets: Mapping[Track, str], recordings: Mapping[Path, Recording]) -> None:
+def _tell_recordings(sets: Mapping[Track, str], recordings: Mapping[Path, Probed]) -> None:
     if unknown := [track.path for track in sets if track.artist is None]:
         numbers = len(unknown), len(sets)
         logger.warning("artist unknown, so each counts as its own (%d of %d): %s", *numbers, some(unknown))

@@ -40,7 +40,7 @@ def no_progress(description: str, total: int, count: Callable[[], int]) -> Abstr
 
 
 @dataclass(frozen=True)
-class Recording:
+class Probed:
     """A file as it was found: `content` is a checksum of its bytes, `warning` what its decoder had to pass over.
 
     Where it cannot be used, `reason` is the kind of what is wrong and `detail` says more.
@@ -65,31 +65,31 @@ class Shard:
     journal: Path
 
 
-def look_at_name(path: str) -> Recording:
+def look_at_name(path: str) -> Probed:
     """What can be told of a file without opening it."""
     try:
         rxfilename(Path(path))
     except DataError:
-        return Recording(path, reason="name that cannot stand in wav.scp", detail="rename the file")
-    return Recording(path)
+        return Probed(path, reason="name that cannot stand in wav.scp", detail="rename the file")
+    return Probed(path)
 
 
-def probe(path: str) -> Recording:
+def probe(path: str) -> Probed:
     """Look at one file. What is wrong with it is told in what comes back, never raised."""
     found = look_at_name(path)
     if found.reason:
         return found
     try:
         status = os.stat(path)
-        found = Recording(path, status.st_size, status.st_mtime_ns)
+        found = Probed(path, status.st_size, status.st_mtime_ns)
         if not stat.S_ISREG(status.st_mode):
             return replace(found, reason="no file", detail="a folder, a device or a pipe")
         with open(path, "rb") as stream:
             found = replace(found, content=hashlib.file_digest(stream, "sha256").hexdigest())
     except FileNotFoundError:
-        return Recording(path, reason="missing", detail="no such file")
+        return Probed(path, reason="missing", detail="no such file")
     except OSError as error:
-        return Recording(path, reason="cannot be read", detail=str(error.strerror))
+        return Probed(path, reason="cannot be read", detail=str(error.strerror))
     if not found.size:
         return replace(found, reason="empty", detail="0 bytes")
     from lstmgenre import audio  # brings in what whoever starts the processes does without
@@ -104,7 +104,7 @@ def probe(path: str) -> Recording:
     return found
 
 
-def probe_all(out: Path, paths: Iterable[Path], jobs: int, progress: Progress) -> dict[Path, Recording]:
+def probe_all(out: Path, paths: Iterable[Path], jobs: int, progress: Progress) -> dict[Path, Probed]:
     """Each file as it is found by `jobs` processes, or was found before where it is still the same."""
     log = own_directory(out / "log")
     before = kept(out)
@@ -142,12 +142,12 @@ def probe_shard(shard: Shard) -> None:
                 journal.flush()
                 found = probe(path)
             else:
-                found = Recording(path, reason="cannot be decoded", detail="the decoder breaks down over it")
+                found = Probed(path, reason="cannot be decoded", detail="the decoder breaks down over it")
             journal.write(json.dumps(asdict(found)) + "\n")
             journal.flush()
 
 
-def kept(out: Path) -> dict[str, Recording]:
+def kept(out: Path) -> dict[str, Probed]:
     """What the last run that came to its end knew, by path."""
     return {found.path: found for found in _read(out / "intake.jsonl")}
 
@@ -160,14 +160,14 @@ def kept_head(out: Path) -> dict[str, Scalar] | None:
         return None
 
 
-def keep(out: Path, head: Mapping[str, Any], recordings: Iterable[Recording]) -> None:
+def keep(out: Path, head: Mapping[str, Any], recordings: Iterable[Probed]) -> None:
     """Make this what the next run knows."""
     _write(out / "intake.jsonl", head, *map(asdict, recordings))
     for journal in (out / "log").glob("intake.*.jsonl"):
         journal.unlink()
 
 
-def _is_same(found: Recording) -> bool:
+def _is_same(found: Probed) -> bool:
     """Whether it need not be looked at again: it was of use, and nobody has written it since."""
     if found.reason:
         return False
@@ -188,13 +188,13 @@ def _write(path: Path, *lines: Mapping[str, Any]) -> None:
         stream.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-def _read(path: Path) -> Sequence[Recording]:
+def _read(path: Path) -> Sequence[Probed]:
     """The lines that are whole: a kill or a power cut may leave anything, and what is lost is found out again."""
     found = []
     for line in _lines(path):
         with suppress(ValueError, RecursionError):
             # By Python's parser: the name of a file that is not UTF-8 is no JSON to others.
-            found.append(msgspec.convert(json.loads(line), Recording))
+            found.append(msgspec.convert(json.loads(line), Probed))
     return found
 
 

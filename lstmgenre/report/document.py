@@ -14,7 +14,7 @@ from lstmgenre.report.render import Block, Code, Plot, Section
 from lstmgenre.report.results import (
     PAPER_TRACKS,
     ReportTable,
-    System,
+    ScoredSystem,
     artists_table,
     is_in_paper,
     mcnemar_table,
@@ -161,11 +161,11 @@ def _summary(findings: Findings) -> list[Block]:
     return [*(f"This is no test score: {score.about_seen()}." for score in seen[:1]), scored]
 
 
-def _best(every: Sequence[System]) -> System:
+def _best(every: Sequence[ScoredSystem]) -> ScoredSystem:
     return max(every, key=lambda system: system.score.accuracy.rate)
 
 
-def _references(every: Sequence[System], best: System) -> Iterator[System]:
+def _references(every: Sequence[ScoredSystem], best: ScoredSystem) -> Iterator[ScoredSystem]:
     """What the paper compares its best system with: the first DNN, and the majority vote of the same network."""
     dnns = [system for system in every if system.experiment.layers and not system.experiment.recurrent]
     votes = [system for system in every if system.experiment is best.experiment and system.name == MAJORITY_VOTE]

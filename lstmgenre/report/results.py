@@ -155,7 +155,7 @@ def _as_rate(experiment: Experiment, score: FrameScore | TrackScore | None, name
     return Rate(score, paper.get(name))
 
 
-class System(NamedTuple):
+class ScoredSystem(NamedTuple):
     """Something that decides on tracks: the majority vote of a network, a segment classifier on top, a baseline."""
 
     experiment: Experiment
@@ -171,9 +171,9 @@ class System(NamedTuple):
         return self.experiment.label if alone else f"{self.experiment.label}, {self.name}"
 
 
-def systems(experiments: Iterable[Experiment]) -> list[System]:
+def systems(experiments: Iterable[Experiment]) -> list[ScoredSystem]:
     """All systems of all experiments."""
-    return [System(e, name, score) for e in experiments for name, score in e.score.tracks.items()]
+    return [ScoredSystem(e, name, score) for e in experiments for name, score in e.score.tracks.items()]
 
 
 def recall_table(experiments: Sequence[Experiment]) -> ReportTable:

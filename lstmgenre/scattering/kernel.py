@@ -17,7 +17,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from lstmgenre.scattering.filters import FloatArray
-from lstmgenre.scattering.plan import Band, Level, Lowpass, Node, Stream, TransformPlan
+from lstmgenre.scattering.plan import Band, Level, Lowpass, Node, TrackSignal, TransformPlan
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +29,18 @@ ALIGNMENT = 64  # bytes: a cache line
 
 
 class Arrays:
-    """The streams of a plan, and the frames (rows, frames) that they add to, for stretches of up to `hops` hops."""
+    """The signals of a plan, and the frames (rows, frames) that they add to, for stretches of up to `hops` hops."""
 
     def __init__(self, plan: TransformPlan, rows: int, hops: int) -> None:
         self.hops = max(-(-hops * plan.hop // level.new) * level.new for level in plan.levels) // plan.hop
-        self.streams: dict[Stream, FloatArray] = {
-            stream: _aligned((self.hops * plan.hop >> stream.log2_step) + 2 * stream.pad) for stream in plan.streams
+        self.signals: dict[TrackSignal, FloatArray] = {
+            signal: _aligned((self.hops * plan.hop >> signal.log2_step) + 2 * signal.pad) for signal in plan.signals
         }
         self.frames = np.zeros((rows, self.hops + 2 * plan.reach), np.float32)
 
-    def new(self, stream: Stream) -> FloatArray:
-        """The samples of a stream without its padding."""
-        return self.streams[stream][stream.pad : len(self.streams[stream]) - stream.pad]
+    def new(self, signal: TrackSignal) -> FloatArray:
+        """The samples of a signal without its padding."""
+        return self.signals[signal][signal.pad : len(self.signals[signal]) - signal.pad]
 
 
 class Worker(Protocol):
@@ -117,7 +117,7 @@ class CompiledWorker:
             children=node.has_children,
         )
         if node.source:
-            result.source = arrays.streams[node.source].ctypes.data
+            result.source = arrays.signals[node.source].ctypes.data
         if node.band:
             result.first, result.width = node.band.first, len(node.band.weights)
             result.weights = node.band.weights.ctypes.data
@@ -125,8 +125,8 @@ class CompiledWorker:
             result.per_hop, result.columns = node.lowpass.weights.shape
             result.lowpass = node.lowpass.weights.ctypes.data
             result.frames = frames_of(node.lowpass, plan, arrays).ctypes.data
-        for i, stream in enumerate(node.sinks):
-            result.sinks[i] = arrays.new(stream).ctypes.data
+        for i, signal in enumerate(node.sinks):
+            result.sinks[i] = arrays.new(signal).ctypes.data
         return result
 
 
@@ -146,8 +146,8 @@ class NumpyWorker:
             step = self.level.length(0) // node.length
             new, margin = self.level.new // step, self.level.margin // step
             if node.source:
-                stream = self.arrays.streams[node.source]
-                windows = np.lib.stride_tricks.sliding_window_view(stream, node.length)
+                signal = self.arrays.signals[node.source]
+                windows = np.lib.stride_tricks.sliding_window_view(signal, node.length)
                 signals = windows[first * new :: new][:chunks]
             else:
                 assert node.band is not None

@@ -45,7 +45,7 @@ class Lowpass(NamedTuple):
 
 
 @dataclass(eq=False)
-class Stream:
+class TrackSignal:
     """A signal of the whole track: one sample every 2^log2_step, and `pad` more at either end.
 
     The padding is the margin of the level that it is on its way to.
@@ -65,7 +65,7 @@ class Tail:
     log2_step: int
     std: float
     gain: float
-    streams: list[Stream] = field(default_factory=list)
+    signals: list[TrackSignal] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
 
 
@@ -74,16 +74,16 @@ class Node:
     """A signal in a chunk, (length,): what it is made of, and what becomes of it.
 
     The root of a tree is read from `source`. Every other one is its parent through `band`, at a lower rate, and then
-    its modulus or (decimated) its real part. It may be averaged, passed on to streams, and filtered further.
+    its modulus or (decimated) its real part. It may be averaged, passed on to the whole track's, and filtered further.
     """
 
     depth: int
     length: int
-    source: Stream | None = None
+    source: TrackSignal | None = None
     band: Band | None = None
     modulus: bool = True
     lowpass: Lowpass | None = None
-    sinks: list[Stream] = field(default_factory=list)
+    sinks: list[TrackSignal] = field(default_factory=list)
     has_children: bool = False
 
 
@@ -126,8 +126,8 @@ class TransformPlan:
         self.hop = hop
         self.reach = max(_reach(std, hop) for bank in banks for std in bank.lowpass)
         self.levels = _levels(max(_longest_cascade(bank) for bank in banks), hop)
-        self.input = Stream(0, pad=self.levels[0].margin)
-        self.streams = [self.input]
+        self.input = TrackSignal(0, pad=self.levels[0].margin)
+        self.signals = [self.input]
         self.zeroth: list[Lowpass] = []
         self._tails: dict[tuple[Bank, int], Tail] = {}
         filters: list[_Filter] = []
@@ -139,12 +139,12 @@ class TransformPlan:
             for j1, wavelet in enumerate(bank.first):
                 seconds = (_Filter(bank.second[j2], rows[j1, j2], bank, ()) for j2 in bank.children[j1])
                 filters.append(_Filter(wavelet, rows[j1,], bank, tuple(seconds)))
-        self._waiting: list[list[tuple[Stream, list[_Filter]]]] = [[] for _ in self.levels]
+        self._waiting: list[list[tuple[TrackSignal, list[_Filter]]]] = [[] for _ in self.levels]
         self._waiting[0].append((self.input, filters))
         for number, level in enumerate(self.levels):
-            for stream, followers in self._waiting[number]:
-                root = Node(0, level.length(stream.log2_step), source=stream)
-                self._grow(number, root, stream.log2_step, 0.0, followers)
+            for signal, followers in self._waiting[number]:
+                root = Node(0, level.length(signal.log2_step), source=signal)
+                self._grow(number, root, signal.log2_step, 0.0, followers)
         self.levels = [level for level in self.levels if level.nodes]
 
     @property
@@ -170,14 +170,14 @@ class TransformPlan:
             return
         target = min(self._first_fit(number + 1, f, log2_step) for f in later)
         step = self._decimated(level, later, log2_step, std)
-        stream = Stream(step, pad=self.levels[target].margin >> step)
-        self.streams.append(stream)
-        self._waiting[target].append((stream, later))
+        signal = TrackSignal(step, pad=self.levels[target].margin >> step)
+        self.signals.append(signal)
+        self._waiting[target].append((signal, later))
         if step == log2_step:
-            node.sinks.append(stream)
+            node.sinks.append(signal)
         else:
             band = _decimator_band(max(f.edge for f in later), step, level)
-            level.nodes.append(Node(node.depth + 1, level.length(step), band=band, modulus=False, sinks=[stream]))
+            level.nodes.append(Node(node.depth + 1, level.length(step), band=band, modulus=False, sinks=[signal]))
             node.has_children = True
 
     def _fits(self, number: int, f: _Filter, std: float, log2_step: int) -> bool:
@@ -207,16 +207,16 @@ class TransformPlan:
 
         Usually that is a small matrix product. But ScatNet cuts the Gaussian at the Nyquist frequency of the signal,
         which shows where there are but one or two samples per hop: then the impulse response is long, and the
-        signal goes on as a stream, to be averaged with others of its kind.
+        signal goes on over the whole track, to be averaged with others of its kind.
         """
         std, per_hop = f.bank.lowpass[1], self.hop >> log2_step
         if math.exp(-0.5 * (math.pi * std / 2**log2_step) ** 2) > NEGLIGIBLE:
-            stream = Stream(log2_step)
-            self.streams.append(stream)
-            node.sinks.append(stream)
+            signal = TrackSignal(log2_step)
+            self.signals.append(signal)
+            node.sinks.append(signal)
             new = Tail(log2_step, std / 2**log2_step, f.bank.gain)
             tail = self._tails.setdefault((f.bank, log2_step), new)
-            tail.streams.append(stream)
+            tail.signals.append(signal)
             tail.rows.append(f.row)
         else:
             node.lowpass = Lowpass(f.row, _gaussian(std / 2**log2_step, per_hop, f.bank.gain))

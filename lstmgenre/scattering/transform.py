@@ -67,10 +67,10 @@ class Scattering:
         plan = self._plan
         hops = frames + 2 * self.margin
         arrays.frames[:] = 0
-        for stream in plan.streams:
+        for signal in plan.signals:
             # What the levels write comes after this; what an earlier stretch wrote behind it must not stay.
-            arrays.streams[stream][stream.pad + (hops * self.hop >> stream.log2_step) :] = 0
-        chunks = arrays.streams[plan.input][: hops * self.hop + 2 * plan.input.pad]
+            arrays.signals[signal][signal.pad + (hops * self.hop >> signal.log2_step) :] = 0
+        chunks = arrays.signals[plan.input][: hops * self.hop + 2 * plan.input.pad]
         self._read(samples, (first - self.margin) * self.hop - plan.input.pad, chunks)
         for lowpass in plan.zeroth:
             inner = arrays.new(plan.input)[np.newaxis, : hops * self.hop]
@@ -80,7 +80,7 @@ class Scattering:
         start = plan.reach - 1
         for tail in plan.tails:
             length = hops * self.hop >> tail.log2_step
-            signals = np.stack([arrays.new(stream)[:length] for stream in tail.streams])
+            signals = np.stack([arrays.new(signal)[:length] for signal in tail.signals])
             arrays.frames[tail.rows, start : start + hops] = _smooth(signals, tail)[:, :: length // hops]
         return arrays.frames[:, start + self.margin : start + self.margin + frames].copy()
 

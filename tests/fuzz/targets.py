@@ -201,7 +201,7 @@ def _read_manifest(content: bytes, folder: Path) -> None:
 
 
 def _intakes() -> list[bytes]:
-    found = asdict(probing.Recording("/music/1.wav", 9, 99, "abc", 1.5, {"artist": "ann"}))
+    found = asdict(probing.Probed("/music/1.wav", 9, 99, "abc", 1.5, {"artist": "ann"}))
     return [json.dumps({"seed": 1}).encode() + b"\n" + json.dumps(found).encode() + b"\n"]
 
 
