@@ -1,4 +1,4 @@
-"""The program: runs a command, and ends in one line what a user can mend or has stopped."""
+"""The program: runs a command. What a user can mend, or has stopped, ends in one line."""
 
 from __future__ import annotations
 

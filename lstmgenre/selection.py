@@ -7,10 +7,10 @@ The systems, the simpler first, each with every k of equation 14 and every C of 
     lseg   the SVM on the LSTM segment feature (equations 11-14)
     fseg   the SVM on the fused one
 
-The posteriors of a track are those of a network that has not heard its fold (cross-fitting), in what the SVMs learn
-from as in what they decide on. The system that gets most tracks right wins, among equals the simpler one and the
-earlier k and C. Its count flatters, since it was chosen by it; a nested cross-validation tells what the choice is
-worth: on each fold decides what wins on the other folds, where that fold had no part in the training.
+The posteriors of a track are those of a network that has not heard its fold (cross-fitting). That holds for what the
+SVMs learn from and for what they decide on. The system that gets most tracks right wins; among equals the simpler one,
+then the earlier k and C. It was chosen by that count, so the count flatters it. What the choice is worth is told by a
+nested cross-validation: each fold is decided by the system that wins on the other folds, trained without this one.
 """
 
 from __future__ import annotations

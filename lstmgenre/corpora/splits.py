@@ -3,8 +3,8 @@
 1. What stays on one side is a group: the tracks of an artist, since a model that knows the artist scores too high;
    where the artist is not known, the tracks of a folder, or else the copies of one recording.
 2. A group that was there in the last run stays where it was; a hash of its name and the seed decides for any other.
-3. A genre without a track to train on gets one of its groups, then one without a track to test on, while others are
-   left to train on. New groups are taken first.
+3. Where a genre has no track to train on, one of its groups moves there, a new one if it has any. Then, where a genre
+   has none to test on, a new group moves there, if others are left to train on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A table that says it all: a CSV with columns path and genre, and as may be artist and split."""
+"""A table that says it all: a CSV with columns path and genre, and artist and split where they are known."""
 
 from __future__ import annotations
 

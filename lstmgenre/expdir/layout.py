@@ -3,8 +3,8 @@
 ::
 
     EXP_DIR/genres                    the classes, in the order of the network's outputs
-            utt2genre                 the genre of each track of both
             train.scp  cv.scp         the features that the network is trained on, and those held out
+            utt2genre                 the genre of each track of these two
             scat.json                 the configuration of these features (scattering/scat_json.py)
             nnet.init                 the net that training starts from
             final.feature_transform   applied to all features (if there is one)

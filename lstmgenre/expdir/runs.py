@@ -1,4 +1,4 @@
-"""What was run in a directory: a record a command, log/NAME.json beside the log NAME.log, or beside an archive."""
+"""What was run in a directory. Each command has a record: log/NAME.json beside its log, or a file beside its archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Nnet: nnet1 components in a row."""
+"""An Nnet: nnet1 components in a row."""
 
 from __future__ import annotations
 

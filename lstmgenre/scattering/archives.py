@@ -1,7 +1,7 @@
 """The archives of an extraction: where features are, which archives are to be made, and which may go.
 
-A command divides what has no features yet among new archives, one per job, after those that a run that was killed had
-begun. Their numbers are new, so that what feats.scp names stays until another feats.scp is there.
+First come the archives that a killed run had begun. What they do not plan is divided among new ones, one per job, whose
+numbers no other has: what feats.scp names stays there until the next feats.scp is written.
 """
 
 from __future__ import annotations

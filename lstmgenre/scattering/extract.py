@@ -4,10 +4,10 @@ DATA/data holds archives scat.N.ark (archives.py), each with its journal (journa
 see scat_json.py) and scat_paths.txt (what each row is); DATA/log a log per job; DATA gets feats.scp, utt2num_frames and
 utt2dur when all is done.
 
-What has its features already, whatever it was called then, keeps them: only what was added or changed is read, into new
-archives, one per job. A job writes its archive under a `.part` name. A run that was killed and is started again goes on
-with the archives that it had begun, redoes nothing and ends with the same bytes. Archives that feats.scp names nothing
-of any more are removed at the end; `compact` copies what it names into new ones.
+A recording that has its features already keeps them, whatever it was called then. Only what was added or changed is
+read, into new archives, one per job. A job writes its archive under a `.part` name. A run that was killed goes on, when
+it is started again, with the archives that it had begun: it redoes nothing and ends with the same bytes. At the end,
+archives of which feats.scp names nothing are removed; `compact` copies what it names into new ones.
 """
 
 from __future__ import annotations

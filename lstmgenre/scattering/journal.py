@@ -4,9 +4,9 @@ Features are known by their key, a digest of the recording's content, the excerp
 same key has the same features, whatever it is called now. The journals of all archives together say what need not be
 computed again.
 
-A journal starts with the plan of its archive, the keys of what it is to hold. A job that was killed goes on where its
-journal ends. Without the journal that its command has begun a job does nothing: one that waited in a queue may outlive
-its command.
+A journal starts with the plan of its archive: the keys of what it is to hold. A job that was killed goes on where its
+journal ends. A job may wait in a queue for longer than its command lives: it does nothing unless the journal is there
+that its command has begun.
 """
 
 from __future__ import annotations

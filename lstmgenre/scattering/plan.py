@@ -1,9 +1,9 @@
 """The order of work of the transform: every filter at the time scale and at the rate where it costs least.
 
 A short filter needs short chunks: short FFTs, little overlap, data that stay in the cache. A long one needs long chunks
-but few samples. So the work is divided into levels, each with chunks four times as long as the one before: a signal
-goes through the filters that are short enough for its level, and on to the next level, decimated as far as the filters
-that wait for it there allow, for the others. The signal of a level is the input or the modulus of a wavelet; both are
+but few samples. So the work is divided into levels, each with chunks four times as long as the one before. At each
+level a signal goes through the filters that are short enough. For the others it goes on to the next level, decimated as
+far as these allow. The signal of a level is the input or the modulus of a wavelet; both are
 real, and are treated the same.
 """
 

@@ -1,7 +1,7 @@
 """One value -> Kaldi's bytes, binary or text.
 
-kaldiio encodes uncompressed matrices, vectors and int-vectors. Text, which it has not as Kaldi has it, compression, of
-which it gets four of Kaldi's seven kinds wrong, and posteriors are ours.
+kaldiio encodes uncompressed matrices, vectors and int-vectors. The rest is ours: its text is not Kaldi's, it gets four
+of Kaldi's seven kinds of compression wrong, and it has no posteriors.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What made an archive: a file beside it, seg.ark.json beside seg.ark.
 
-It names the archive, the command with its options and versions (expdir/runs.py), and of segment vectors how they were
-pooled. It is no name of anything else: an archive that is not called .ark has NAME.ark.json, and what is no such record
-is not overwritten.
+It names the archive, the command with its options and versions (expdir/runs.py), and for segment vectors says how they
+were pooled. The record of an archive NAME that does not end in .ark is NAME.ark.json. A file that has the name of a
+record and is none is not overwritten.
 """
 
 from __future__ import annotations

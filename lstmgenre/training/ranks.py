@@ -1,7 +1,7 @@
 """Data-parallel training: the processes that torchrun starts, the ranks, each with its share of the streams or frames.
 
 Every rank reads the same examples in the same order, computes on its own share, and adds up its gradients with the
-others' before Kaldi's update, which so is the same on all of them. A process that torchrun did not start is alone.
+others' before Kaldi's update, so that it is the same on all of them. A process that torchrun did not start is alone.
 """
 
 from __future__ import annotations
