@@ -73,8 +73,8 @@ class _Closed(io.TextIOBase):
 
 
 def _occupy_standard_streams() -> None:
-    """Without one of them, the next file that is opened would be it: an archive get the error lines, say. Python's
-    print takes standard output where there is no standard error."""
+    """Where one of them is closed, the next file to be opened would take its place: error lines could end up in an
+    archive. Where there is no standard error, Python's print takes standard output."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -4,8 +4,8 @@ majority   the genre of most training tracks
 scat_svm   the mean scattering vector (equation 10) and the linear SVM, as the scattering papers have it
 mfcc_svm   mean and standard deviation of MFCCs and the linear SVM
 
-The SVMs' C is what cross-validation on training tracks says: to beat a badly tuned baseline would prove
-nothing.
+The SVMs' C is what cross-validation on training tracks says: it proves nothing to beat a baseline that is
+badly tuned.
 """
 
 from __future__ import annotations

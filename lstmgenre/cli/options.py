@@ -35,7 +35,7 @@ def whole(low: int, high: int, help: str, metavar: str | None = None) -> Any:
 
 
 def real(low: float, high: float, help: str | None = None, *names: str) -> Any:
-    """A number from `low` to `high`; by an older Typer's ranges nan would pass."""
+    """A number from `low` to `high`; the ranges of older Typers let nan pass."""
     return typer.Option(*names, min=low, max=high, callback=_finite, help=help)
 
 

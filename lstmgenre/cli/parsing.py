@@ -73,7 +73,7 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     def main(self, *args: Any, **settings: Any) -> Any:
-        """Typer's, but that what is wrong with the command line is one line, as all that is wrong."""
+        """Typer's, except that an error in the command line is told in one line, as every other error is."""
         standalone_mode = settings.pop("standalone_mode", True)
         try:
             status = super().main(*args, **settings | {"standalone_mode": False})

@@ -23,8 +23,8 @@ class Former(NamedTuple):
 
 
 class LastRun:
-    """What is in DATA as a run finds it: the data directories that are there, their tracks by path, and as what shares
-    they were asked for."""
+    """What is in DATA as a run finds it: the data directories that are there, their tracks by path, and the shares that
+    were asked for."""
 
     def __init__(self, out: Path) -> None:
         self.directories = {

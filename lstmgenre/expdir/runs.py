@@ -1,4 +1,4 @@
-"""What was run in a directory. Each command has a record: log/NAME.json beside its log, or a file beside its archive."""
+"""What was run in a directory: each command has a record, log/NAME.json beside its log, or one beside its archive."""
 
 from __future__ import annotations
 

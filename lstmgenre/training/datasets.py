@@ -86,7 +86,7 @@ def set_up(
 
 
 def _check_begun(files: ExpDir, contents: Mapping[Path, list[str]], transform: Nnet) -> None:
-    """Raise ModelError where what EXP_DIR has of its data is of other data; their place may be another."""
+    """Raise ModelError where training in EXP_DIR was begun on other data. Data that were only moved are the same."""
     check_settings(files.path, {TRANSFORM: digest(transform)})
     for path, lines in contents.items():
         count = 2 if path == files.labels else 1  # where the features are may have changed, what they are not

@@ -21,8 +21,8 @@ from lstmgenre.errors import DataError, ModelError
 def joined(device: str) -> Iterator[None]:
     """Run the block as one of the ranks: over gloo on the CPU, over NCCL with a GPU for each rank of a machine.
 
-    When it fails, one rank lets its error pass, the first to fail, and the others exit without a word. What stops it
-    from outside, all have been told by torchrun.
+    When it fails, the first rank to fail lets its error pass, and the others exit without a word. A signal that ends
+    the run reaches all ranks through torchrun.
     Raises ModelError where the ranks do not find each other, or have too few GPUs.
     """
     if not dist.is_torchelastic_launched():

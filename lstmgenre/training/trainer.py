@@ -131,8 +131,8 @@ def _resume(exp: Path, settings: dict[str, Any]) -> list[Epoch]:
 
 
 def check_settings(exp: Path, settings: dict[str, Any], whole: bool = False) -> History:
-    """How training was begun. Raises ModelError where it was with others than these settings, or, if they are the
-    `whole`, with more."""
+    """How training was begun. Raises ModelError where one of these settings differs; where these are the `whole`, any
+    other setting is a difference, too."""
     history = History.read(exp, f"delete {exp} and train anew")
     begun = history.settings
     for name in sorted(settings.keys() | begun.keys() if whole else settings):
