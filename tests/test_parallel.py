@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import distributed
 import pytest
 from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
@@ -62,7 +63,11 @@ def engine(request, monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(tmp_path)
     if request.param == "dask":
-        return partial(dask.workers, scheduler=request.getfixturevalue("scheduler"))
+        scheduler = request.getfixturevalue("scheduler")
+        with distributed.Client(scheduler, set_as_default=False) as client:
+            # One alone would have all shards of a test, and be lost with all of them.
+            client.wait_for_workers(2, timeout=60)
+        return partial(dask.workers, scheduler=scheduler)
     return loky.processes if request.param == "loky" else partial(slurm.jobs, cluster="local")
 
 
