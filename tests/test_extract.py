@@ -1,5 +1,6 @@
 """Extraction over a data directory: what it writes, what it skips, and what a kill leaves."""
 
+import hashlib
 import json
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import kaldiio
 import numpy as np
 import pytest
 import soundfile
@@ -22,7 +24,7 @@ from lstmgenre.parallel.run import this_process
 from lstmgenre.scattering import extract, scat_json
 from lstmgenre.scattering.features import FeatureConfig, ScatteringFeatures
 from lstmgenre.scattering.journal import count_done
-from lstmgenre.tables import read_table
+from lstmgenre.tables import read_map, read_table
 from tests.banks import SMALL
 
 
@@ -118,6 +120,23 @@ def test_segments_cut_their_recordings(data):
     extract.extract(DataDir.read(data.path), SMALL)
     cut = audio.load(data.wav_scp["a1-t1"], sample_rate=4000, start=0.5, end=2.0)
     np.testing.assert_array_equal(features_of(data)["a1-y"], ScatteringFeatures(SMALL)(cut))
+
+
+def test_an_archive_of_recordings_is_read_once_to_know_its_content(tmp_path, monkeypatch):
+    sounds = np.random.default_rng(0).integers(-9000, 9000, (5, 9000), np.int16)
+    archive = str(tmp_path / "wav.ark")
+    recordings = {f"u{k}": (4000, sound) for k, sound in enumerate(sounds)}
+    kaldiio.save_ark(archive, recordings, scp=f"{tmp_path}/wav.scp", write_function="soundfile")
+    data = DataDir(tmp_path / "data", read_map(tmp_path / "wav.scp"), utt2spk=dict.fromkeys(recordings, "a"))
+    data.write()
+    read, file_digest = [], hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda stream, kind: read.append(stream.name) or file_digest(stream, kind)
+    )
+    assert in_jobs(data, SMALL).done == len(sounds)
+    assert read == [archive]
+    for k, matrix in enumerate(features_of(data).values()):
+        np.testing.assert_array_equal(matrix, ScatteringFeatures(SMALL)(sounds[k] / np.float32(32768)))
 
 
 def archives_of(data):

@@ -16,7 +16,7 @@ import fcntl
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,12 +116,10 @@ def _sources(
     names = sorted({rxfilename for rxfilename, _, _ in recordings.values()})
     states = {name: [name, *files.state_of(tables.file_of(name) or name)[1:]] for name in names}
     known = {tuple(entry.state): entry.content for journal in journals for entry in journal.entries}
-
-    def content(name: str) -> str:
-        return known.get((*states[name],)) or _content(name)
-
-    with ThreadPoolExecutor(jobs) as threads:
-        contents = dict(zip(names, threads.map(content, names), strict=True))
+    unknown = sorted({tables.file_of(name) or name for name in names if (*states[name],) not in known})
+    with ThreadPoolExecutor(jobs) as threads:  # each file once: an archive has thousands of recordings
+        digests = dict(zip(unknown, threads.map(_digest_of_file, unknown), strict=True))
+    contents = {name: known.get((*states[name],)) or _content(name, digests) for name in names}
     made_by = config.to_json(), compress
     return [
         Source(utterance, name, start, end, states[name], contents[name], digest(contents[name], start, end, *made_by))
@@ -129,16 +127,21 @@ def _sources(
     ]
 
 
-def _content(rxfilename: str) -> str:
-    """A digest of a file's bytes, and the place in it where the name has one; of a command, the command."""
+def _content(rxfilename: str, digests: Mapping[str, str]) -> str:
+    """The digest of a file, and the place in it where the name has one; of a command, the command."""
     name = tables.file_of(rxfilename)
+    return digests[name] + rxfilename[len(name) :] if name and digests[name] else rxfilename
+
+
+def _digest_of_file(name: str) -> str:
+    """ "" for what is none, or cannot be read."""
     try:
-        if not name or not Path(name).is_file():
-            return rxfilename
-        with open(name, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() + rxfilename[len(name) :]
+        if Path(name).is_file():
+            with open(name, "rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, ValueError):  # the extraction will fail for it, and say why
-        return rxfilename
+        pass
+    return ""
 
 
 def _run(
