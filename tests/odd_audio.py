@@ -186,6 +186,14 @@ def w64_data_size(size):
     return replaced(content, content.find(b"data") + 16, struct.pack("<Q", size))
 
 
+def w64_with_a_comment():
+    content = encoded("w64", "pcm_s16le")
+    guid = b"bext" + content[content.find(b"fmt ") + 4 : content.find(b"fmt ") + 16]
+    text = b"my data file, which is odd"
+    at = content.find(b"data")
+    return content[:at] + guid + struct.pack("<Q", 24 + len(text)) + text + bytes(-len(text) % 8) + content[at:]
+
+
 def in_two_chunks(content, *between):
     """A RIFF file with its samples in two data chunks."""
     at = content.find(b"data")
@@ -213,6 +221,8 @@ def ape():
 
 ARTIST = id3_text(b"TPE1", "Somebody")
 
+COMMENT = chunk(b"LIST", b"INFO" + chunk(b"ICMT", b"metadata from the archive"))
+
 # What the encoder of an mp3 adds at both ends is there where no header says how much it is.
 PADDED = 2.03
 
@@ -237,6 +247,8 @@ WHOLE = {
     "a.opus": (opus, 2),
     "a.webm": (lambda: encoded("webm", "libopus", rate=48000), 2),
     "a.mka": (lambda: encoded("matroska", "aac"), 2.03),
+    "a_word_in_a_comment.wav": (lambda: riff(wav()[12:36] + COMMENT + wav()[36:]), 2),
+    "a_word_in_a_comment.w64": (lambda: w64_with_a_comment(), 2),
     "a.aiff": (lambda: encoded("aiff", "pcm_s16be"), 2),
     "a.au": (lambda: encoded("au", "pcm_s16be"), 2),
     "a.caf": (lambda: encoded("caf", "pcm_s16le"), 2),
@@ -312,6 +324,8 @@ ODD = {
     "tag_before.wv": (lambda: id3(ARTIST) + encoded("wv", "wavpack"), 2),
     "tag_before.aiff": (lambda: id3(ARTIST) + encoded("aiff", "pcm_s16be"), 2),
     **{f"data_size_{n:x}.w64": (lambda n=n: w64_data_size(n), 2) for n in (0, 24, 2**62, 2**63 - 1)},
+    "zeros_after.wav": (lambda: wav() + bytes(20_000_000), 2),
+    "two_tags_before.ogg": (lambda: id3(bytes(500)) + id3(bytes(70_000)) + vorbis(), 2),
     "noise_after.wav": (lambda: wav() + noise(3000), 2),
     "garbage_before.mp3": (lambda: noise(5000) + mp3(), PADDED),
     "zeros_before.mp3": (lambda: bytes(70000) + mp3(), PADDED),

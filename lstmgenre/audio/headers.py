@@ -24,7 +24,11 @@ _OGG_START = re.compile(rb"OggS\x00[\x02\x06]")
 _LONGEST_START = 8
 
 # What FFmpeg knows at the start of a file only. MP4 has the size of its first box before the name.
-_CONTAINER = re.compile(rb"\0*(?=R(?:IFF|IFX|F64)....WAVE|FORM....AIF|caff|riff|\.snd|wvpk|\0\0..ftyp)", re.DOTALL)
+_CONTAINER = re.compile(rb"\0*(?=R(?:IFF|IFX|F64)....WAVE|FORM....AIF|caff|riff|\.snd|wvpk|OggS|\0\0..ftyp)", re.DOTALL)
+
+# Of a wav, w64 and caf: where the first chunk is; the form of a chunk's size and where it stands; the length of a
+# chunk's header, which w64 counts as part of the chunk; what its content is padded to.
+_CHUNKS = {b"RIFF": (12, "<I", 4, 8, 2), b"riff": (40, "<Q", 16, 24, 8), b"caff": (8, ">q", 4, 12, 1)}
 
 # FFmpeg derives no length from these: there is none in the file, or it is the position of the last packet.
 _ESTIMATED = {"aac", "ac3", "eac3", "amr", "dts", "loas", "mpeg", "mpegts", "ogg", "truehd"}
@@ -124,6 +128,8 @@ def _wav_parts(file: BinaryIO, start: int, whole: Part) -> list[Part]:
     begin, at = 0, 0  # where the file and the chunk start
     while len(chunk := whole.read_at(at, 12)) >= 8:
         name, size = chunk[:4], int.from_bytes(chunk[4:8], "little")
+        if not 32 <= min(name) <= max(name) < 127:  # no chunk: zeros, perhaps, which a recorder had laid out for more
+            break
         if name == b"RIFF" and chunk[8:] == b"WAVE":
             begin, at = at, at + 12
             continue
@@ -180,13 +186,15 @@ def announced(part: Part, container: InputContainer, seconds: float) -> float | 
 
 def _data_size(head: bytes, size: int) -> tuple[int, int]:
     """Bytes of samples by the header of a wav, w64 or caf, and at most in the file: FFmpeg tells the latter only."""
-    at = head.find(b"data")
-    forms = {b"RIFF": ("<I", 4, 8), b"riff": ("<Q", 16, 0), b"caff": (">q", 4, 12)}
-    if head[:4] not in forms or at < 0 or len(head) < at + 24:
+    if head[:4] not in _CHUNKS:
         return 0, 0
-    form, offset, begin = forms[head[:4]]
-    told = struct.unpack_from(form, head, at + offset)[0]
-    return told - (24 if form == "<Q" else 0), size - at - (begin or 24)
+    at, form, before_size, own, multiple = _CHUNKS[head[:4]]
+    while at + own <= len(head):
+        told = struct.unpack_from(form, head, at + before_size)[0] - (own if form == "<Q" else 0)
+        if head[at : at + 4] == b"data":
+            return told, size - at - own
+        at += own + -(-max(told, 0) // multiple) * multiple
+    return 0, 0
 
 
 def _mp3_seconds(part: Part, rate: int) -> float | None:

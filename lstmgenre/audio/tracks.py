@@ -9,6 +9,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
@@ -32,7 +33,7 @@ RATES = (1_000, 768_000)  # Hz: outside, a header is broken
 
 _PAYLOAD = b"AUDIO"  # with which kaldiio begins an audio file in an archive
 _IN_MEMORY = 2**26  # bytes of decoded samples (12 minutes) that are kept off the disk
-_HELD = 32  # blocks of a recording (6 minutes at 44.1 kHz) in which the next segment may start
+_HELD = 16  # blocks of a recording (3 minutes at 44.1 kHz) in which the next segment may start
 
 
 class Samples:
@@ -151,6 +152,8 @@ class Tracks:
             self._close()
             raise
         if piece:
+            if self._held.maxlen:  # several segments may lie in it
+                piece = piece[0], cache(piece[1])
             self._held.append((self._done, piece))
             self._done += piece[0]
         return piece
