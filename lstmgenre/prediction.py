@@ -150,6 +150,8 @@ class Answers:
         cells = row(fields)
         if self._descriptor is None:
             self._open()
+            if fields["file"] in self.briefs:  # another run has come and gone meanwhile
+                return
         lines = ""
         if self._columns is None:
             self._columns = list(cells)
@@ -165,6 +167,18 @@ class Answers:
         except OSError as error:
             raise DataError(f"{self._path}: cannot be written: {error.strerror}") from error
         self._note(fields)
+
+    @property
+    def genres(self) -> list[str]:
+        """Those that the songs in the file have scores of."""
+        columns = self._columns or []
+        return [name.removeprefix("score_") for name in columns if name.startswith("score_")]
+
+    def check_has(self, column: str, option: str) -> None:
+        """Raises DataError where the songs in the file were told without what an option asks about."""
+        if self._columns is not None and column not in self._columns:
+            self.close()
+            raise DataError(f"{self._path}: has no {column} of its songs, which {option} asks about: give another file")
 
     def close(self) -> None:
         if self._descriptor is not None:

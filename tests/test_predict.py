@@ -221,6 +221,40 @@ def test_a_run_that_came_and_went_meanwhile_is_gone_on_with(tmp_path):
     assert list(second.briefs) == ["a", "b"]
 
 
+def test_a_song_that_another_run_has_added_meanwhile_is_not_added_again(tmp_path):
+    first, second = (Answers(tmp_path / "out", jsonl=True) for _ in range(2))
+    for answers in (first, second):
+        answers.add(record("a", Prediction("rock", SCORES, [])))
+        answers.close()
+    assert len((tmp_path / "out").read_text().splitlines()) == 1
+
+
+def test_of_songs_that_are_done_options_ask_what_the_file_tells(music, command, here):
+    assert command("predict bundle music --out out.csv").returncode == 0
+    for option in ("--against-tags", "--min-probability 0.5"):
+        done = command(f"predict bundle music --out out.csv {option}")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert f"out.csv: has no {'tag' if 'tags' in option else 'probability'} of its songs" in done.stderr
+
+
+def test_songs_that_are_named_twice_are_no_earlier_runs(music, command):
+    done = command(f"predict bundle music '{music[0]}'")
+    assert len(done.stdout.splitlines()) == 4
+    assert "earlier" not in done.stderr
+
+
+def test_a_list_of_a_genre_without_songs_is_emptied_where_no_song_is_new(music, command, here):
+    assert command("predict bundle music --out out.csv --m3u lists").returncode == 0
+    for path in (here / "lists").iterdir():
+        gone = [line for line in path.read_text().splitlines() if line.endswith(".wav")]
+        for song in gone:
+            os.unlink(song)
+        break
+    command("predict bundle music --out out.csv --m3u lists")
+    assert gone
+    assert path.read_text() == "#EXTM3U\n"
+
+
 def test_audio_comes_by_standard_input(music, command, monkeypatch):
     monkeypatch.setattr("sys.stdin", open(music[0]))  # noqa: SIM115
     (song,) = json.loads(command("predict bundle - --json").stdout)
@@ -367,6 +401,8 @@ def test_tags_and_playlists_on_the_command_line(music, command, here):
         ("bundle x --timeline --out y", "no column in CSV"),
         ("bundle x --min-probability 1.5", "--min-probability"),
         ("bundle x --nj 0", "--nj"),
+        ("bundle - --out y.csv", "standard input"),
+        ("bundle x - --out y.jsonl --jsonl", "standard input"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(arguments, said, command):

@@ -18,7 +18,7 @@ from lstmgenre import console
 from lstmgenre.cli import options
 from lstmgenre.cli.app import Json, app
 from lstmgenre.errors import DataError
-from lstmgenre.text import counted, visible_json
+from lstmgenre.text import counted, visible, visible_json
 
 if TYPE_CHECKING:
     from lstmgenre.prediction import Answers, Brief, Prediction
@@ -77,12 +77,18 @@ def predict(
         raise typer.BadParameter("--feats takes the place of PATH and --files-from; without files no --m3u, no tags")
     if files_from == "-" and "-" in (paths or []):
         raise typer.BadParameter("standard input holds audio or names of files, not both")
+    if out and "-" in (paths or []):
+        raise typer.BadParameter("--out knows songs by their names, and what comes by standard input has none")
     from lstmgenre import serving
     from lstmgenre.prediction import UNKNOWN, Answers, check_playlists, write_playlists
 
     if m3u:
         check_playlists(m3u)
     answers = Answers(out, form is Form.jsonl) if out else None
+    if answers and against_tags:
+        answers.check_has("tag", "--against-tags")
+    if answers and min_probability:
+        answers.check_has("probability", "--min-probability")
     printer = _Printer(form, answers, against_tags, timeline, min_probability)
     total: int | None = None
     songs: AbstractContextManager[Iterable[Song]]
@@ -106,9 +112,10 @@ def predict(
         )
     named = printer.end()
     if m3u:
-        write_playlists(m3u, (song for song in named if song.file != "-"), [*printer.genres, UNKNOWN])
+        genres = answers.genres if answers else printer.genres
+        write_playlists(m3u, (song for song in named if song.file != "-"), [*genres, UNKNOWN])
     if len(printer.names) > 1:
-        logger.info("%s", _summary(named, len(printer.names) - printer.done, printer.failed))
+        logger.info("%s", _summary(named, printer.before, printer.failed))
     if printer.failed:
         raise typer.Exit(1)
 
@@ -137,14 +144,16 @@ class _Printer:
         self._rows = 0
         self.names: dict[str, None] = {}  # in order
         self.genres: list[str] = []
-        self.done = self.failed = 0
+        self.done = self.failed = self.before = 0
 
     def unanswered(self, songs: Iterable[Song]) -> Iterator[Song]:
         """Those to listen to; all of `songs` are what comes in the end. A file has each of them once."""
         for song in songs:
-            done = self._answers and (song.name in self.names or song.name in self._answers.briefs)
+            is_first = song.name not in self.names
+            is_done = self._answers is not None and song.name in self._answers.briefs
             self.names[song.name] = None
-            if not done:
+            self.before += is_first and is_done
+            if not self._answers or (is_first and not is_done):
                 yield song
 
     def take(self, answer: Answer) -> None:
@@ -173,7 +182,10 @@ class _Printer:
 
     def end(self) -> list[Brief]:
         """Print what comes at the end; gives the songs in order, each once."""
+        from lstmgenre.prediction import UNKNOWN
+
         named = [self._briefs[name] for name in self.names if name in self._briefs]
+        named = [s._replace(genre=UNKNOWN) if s.certainty < self._min_probability else s for s in named]
         if self._against_tags:
             self._print_differing(named)
         if self._form is Form.json:
@@ -197,6 +209,8 @@ class _Printer:
 
         if self._form is Form.csv:
             cells = fields if self._against_tags else row(fields)
+            if sys.stdout.isatty():  # whose cursor no name must move; a file or a program gets it as it is
+                cells = {name: visible(cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
             print(("" if self._rows else csv_line(cells)) + csv_line(cells.values()), end="", flush=True)
         elif self._form is Form.jsonl:
             print(visible_json(json.dumps(fields, ensure_ascii=False)), flush=True)
