@@ -12,13 +12,19 @@ from lstmgenre.bundle import SYSTEM_NAME, Bundle
 from lstmgenre.calibration import Calibration
 from lstmgenre.documents import write_json
 from lstmgenre.expdir import ExpDir, History
-from lstmgenre.files import atomic_directory
+from lstmgenre.files import atomic_directory, check_directory
 from lstmgenre.model_card import model_card
 from lstmgenre.scattering import scat_json
 from lstmgenre.selection import VOTE, Selection
 from lstmgenre.tables import write_map
 
 _CARD = "README.md"
+_TAKEN = "is there and no bundle: remove it or name another directory"
+
+
+def check_place(out: Path) -> None:
+    """Raises DataError where `pack` could write no bundle: whoever trains for hours wants to know before."""
+    check_directory(out, _kinds(), _TAKEN)
 
 
 def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
@@ -44,7 +50,7 @@ def pack(experiments: Sequence[Path], name: str, out: Path) -> Path:
         if directory
         for track, content in provenance.read(directory).items()
     }
-    with atomic_directory(out, _kinds(), "is there and no bundle: remove it or name another directory") as new:
+    with atomic_directory(out, _kinds(), _TAKEN) as new:
         for source in sources:
             (new / source.name).write_bytes(source.read_bytes())  # not shutil.copy: it blames a full disk on the source
             shutil.copystat(source, new / source.name)

@@ -81,6 +81,17 @@ def content_of(directory):
     return {str(path.relative_to(directory)): path.read_bytes() for path in files if path.suffix not in (".scp", "")}
 
 
+@pytest.mark.parametrize(("model", "status"), [(".", 2), ("/", 2), ("''", 2), ("taken", 1), ("..", 1)])
+def test_whether_a_model_may_be_written_is_told_first(music, here, command, model, status):
+    (here / "taken").mkdir()
+    (here / "taken" / "mine").write_text("mine")
+    before = sorted(here.rglob("*"))
+    done = command(f"learn {music} {model}")
+    assert (done.returncode, done.stdout) == (status, "")
+    assert "Traceback" not in done.stderr
+    assert sorted(here.rglob("*")) == before
+
+
 def test_it_says_what_it_learnt_from_and_how_good_it_is(learnt):
     outcome, root = learnt
     assert (len(outcome.train.utterances), outcome.left_out, outcome.test) == (18, 1, None)

@@ -64,8 +64,12 @@ def learn(
         raise typer.BadParameter("--test goes with --train; of MUSIC, --test-fraction keeps tracks to test on")
     if train and test_fraction:
         raise typer.BadParameter("--test-fraction is of MUSIC; with --train, give --test DIR")
+    if not model.name:
+        raise typer.BadParameter(f"MODEL {str(model)!r} has no name of its own: give that of a directory to make")
     from lstmgenre.learning import Corpus, Means, Settings, learn
+    from lstmgenre.packing import check_place
 
+    check_place(model)
     work = work or model.with_name(f"{model.name}.work")
     means = Means(nj or len(os.sched_getaffinity(0)), engine(backend, scheduler), console.progress)
     corpus = Corpus(music[0] if music else None, train, test, test_fraction)
@@ -115,7 +119,8 @@ def _system(selection: Selection) -> str:
 def _left_out(count: int, work: Path) -> str:
     if not count:
         return "nothing"
-    return f"{counted(count, 'file')}, see {work / 'data' / 'left_out.csv'}"
+    table = work / "data" / "left_out.csv"  # of what was found in MUSIC; what did not decode later is told of above
+    return f"{counted(count, 'file')}, see {f'{table} and ' if table.exists() else ''}the warnings above"
 
 
 def _rate(score: TrackScore) -> str:

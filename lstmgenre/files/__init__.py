@@ -11,7 +11,7 @@ followed, as recipes spread storage over disks, but not one that only commands m
 names on the command line may be a link: tables.open_output follows it.
 """
 
-from lstmgenre.files.directories import atomic_directory, exclusive, own_directory
+from lstmgenre.files.directories import atomic_directory, check_directory, exclusive, own_directory
 from lstmgenre.files.reading import open_fifo, read_all, read_file, state_of
 from lstmgenre.files.temporary import in_temporary_directory
 from lstmgenre.files.writing import atomic_output, open_own
@@ -19,6 +19,7 @@ from lstmgenre.files.writing import atomic_output, open_own
 __all__ = [
     "atomic_directory",
     "atomic_output",
+    "check_directory",
     "exclusive",
     "in_temporary_directory",
     "open_fifo",

@@ -47,6 +47,15 @@ def exclusive(directory: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def check_directory(path: Path, kinds: Collection[Collection[str]] = (), taken: str = "is there already") -> None:
+    """Raises DataError where `atomic_directory` would, because of what has that name."""
+    target = Path(os.path.realpath(path))
+    if target == Path.cwd():  # whoever is in it would be left in a directory without a name
+        raise DataError(f"{path}: is the directory you are in: name another")
+    if os.path.lexists(target) and not _is_empty(target) and not _is_one_of(target, kinds):
+        raise DataError(f"{path}: {taken}")
+
+
 @contextmanager
 def atomic_directory(
     path: Path, kinds: Collection[Collection[str]] = (), taken: str = "is there already"
@@ -63,12 +72,6 @@ def atomic_directory(
     target = Path(os.path.realpath(path))
     aside = target.with_name(f".{target.name}.old")
 
-    def check() -> None:
-        if target == Path.cwd():  # whoever is in it would be left in a directory without a name
-            raise DataError(f"{path}: is the directory you are in: name another")
-        if os.path.lexists(target) and not _is_empty(target) and not _is_one_of(target, kinds):
-            raise DataError(f"{path}: {taken}")
-
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if _is_one_of(aside, kinds):
@@ -76,13 +79,13 @@ def atomic_directory(
                 _remove_files(aside, kinds)
             else:
                 os.rename(aside, target)
-        check()
+        check_directory(path, kinds, taken)
         remove_dead(target)
         lock, temporary = locked_temporary(target, directory=True)
         made = os.fstat(lock).st_ino
         try:
             yield Path(temporary)
-            check()
+            check_directory(path, kinds, taken)
             os.fchmod(lock, 0o777 & ~umask())
             _put(Path(temporary), target, aside)
         finally:
