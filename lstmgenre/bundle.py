@@ -46,7 +46,7 @@ from lstmgenre.scoring import vote_shares
 from lstmgenre.segments import add_up, pool
 from lstmgenre.selection import VOTE
 from lstmgenre.svm import SegmentSvm
-from lstmgenre.tables.rules import as_float32, is_finite
+from lstmgenre.tables.rules import as_array, as_float32, is_finite
 
 Song = str | os.PathLike[str] | tuple[np.ndarray, float]
 """An audio file, or samples and their rate in Hz."""
@@ -196,7 +196,7 @@ class Bundle:
         frames have no known place. Raises DataError for what is no matrix of finite numbers with a row at least, and
         ModelError where it has other columns than the system takes.
         """
-        matrix = np.asarray(features)
+        matrix = as_array(features)
         if matrix.ndim != 2 or not len(matrix) or matrix.dtype.kind not in "fiu":
             raise DataError(f"an array of {matrix.dtype}, {matrix.shape}: give numbers (frames, features)")
         if matrix.shape[1] != self.dim:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lstmgenre.errors import DataError
 from lstmgenre.scoring import Report, TrackScore
 from lstmgenre.tables import write_map
+from lstmgenre.tables.rules import as_array
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def _vectors(tracks: Tracks, statistic: Statistic) -> dict[str, np.ndarray]:
     vectors: dict[str, np.ndarray] = {}
     for utterance, matrix in matrices.items() if isinstance(matrices, Mapping) else matrices:
         if utterance in utt2genre:
-            vector = vectors[utterance] = np.asarray(statistic(matrix))
+            vector = vectors[utterance] = as_array(statistic(matrix))
             if vector.ndim != 1 or vector.dtype.kind not in "fiub" or not np.isfinite(vector).all():
                 raise DataError(f"{utterance}: the statistic is no vector of finite numbers: {vector!r:.100}")
     if not vectors:

@@ -64,6 +64,14 @@ def _all_finite(array: np.ndarray) -> bool:
     return math.isfinite(np.vdot(flat[:half], flat[-half:])) or bool(np.isfinite(flat).all())
 
 
+def as_array(values: Any) -> np.ndarray:
+    """Raises DataError for what makes no array, such as rows of several lengths."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"no array: {' '.join(str(error).split())}") from error
+
+
 def as_float32(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.float32:
         return array
