@@ -367,7 +367,7 @@ def test_on_the_command_line(music, command, here, monkeypatch):
     again = command(f"learn '{music}' 'my model' --nj 2")
     lines = {line[:16].strip(): line[16:] for line in again.stdout.splitlines()}
     assert lines["learnt from"] == "18 tracks by 18 artists: 6 high, 6 low, 6 middle"
-    assert lines["left out"] == "1 file, see my model.work/data/left_out.csv"
+    assert lines["left out"] == "1 file, see my model.work/data/left_out.csv and the warnings above"
     low, high = outcome["accuracy"]["interval"]
     assert f"[{low:.1%}, {high:.1%}]" in lines["accuracy"]
     assert lines["by guessing"].startswith("33.3%")
