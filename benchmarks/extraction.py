@@ -49,6 +49,7 @@ def write_track(path: Path, seed: int, seconds: int = SECONDS) -> None:
 
 
 def median(task: Callable[[], object], rounds: int) -> float:
+    """Of the processor seconds that a task takes, after a first time."""
     seconds = []
     for _ in range(rounds + 1):
         start = time.process_time()

@@ -19,13 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import av
 import soundfile
-from extraction import write_track
+from extraction import median, write_track
 
 SECONDS = 30
 SCRIPT = str(Path(sys.executable).with_name("lstmgenre"))
@@ -86,15 +86,6 @@ def ffmpeg(path: Path) -> None:
             pass
 
 
-def processor_seconds(task: Callable[[], object], rounds: int) -> float:
-    taken = []
-    for _ in range(rounds + 1):
-        start = time.process_time()
-        task()
-        taken.append(time.process_time() - start)
-    return statistics.median(taken[1:])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer songs and rounds")
@@ -109,7 +100,7 @@ def main() -> None:
         data = extracted(folder, recordings)
         few, every = songs(folder / "few", recordings, count // 8), songs(folder / "all", recordings, count)
         alone = {
-            peer: SECONDS * DISTINCT / processor_seconds(lambda decode=decode: [*map(decode, recordings)], rounds)
+            peer: SECONDS * DISTINCT / median(lambda decode=decode: [*map(decode, recordings)], rounds)
             for peer, decode in (("libsndfile", partial(soundfile.read, dtype="float32")), ("FFmpeg", ffmpeg))
         }
         for k, (system, network) in enumerate(NETWORKS.items()):
