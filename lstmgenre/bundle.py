@@ -36,7 +36,7 @@ from lstmgenre import audio, svm
 from lstmgenre.calibration import Calibration
 from lstmgenre.corpora import rxfilename
 from lstmgenre.documents import read_json
-from lstmgenre.errors import DataError, ModelError
+from lstmgenre.errors import DataError, LstmGenreError, ModelError
 from lstmgenre.expdir import ExpDir, History
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.prediction import Prediction, Span
@@ -53,6 +53,9 @@ Song = str | os.PathLike[str] | tuple[np.ndarray, float]
 
 SYSTEM_NAME = "system.json"
 
+_SIDE_BY_SIDE = 8  # songs that go through the network together
+_HELD_FRAMES = 4096  # of theirs (13 minutes), 9 MB: of a longer song the network takes a few frames at a time
+
 
 class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What system.json says."""
@@ -61,6 +64,20 @@ class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calibration: Calibration | None = None
     features_given: bool = False
     """There is no scat.json, and none is lost."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is left of a song when it has been listened to: the mean of its features (dim,), how many `frames` they
+    were, and its `duration` in seconds where that is known. Where there is a network, its `inputs` (frames + delay,
+    dim), or of a long song its `outputs` already.
+    """
+
+    mean: np.ndarray
+    frames: int
+    duration: float | None
+    inputs: np.ndarray | None
+    outputs: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -160,33 +177,9 @@ class Bundle:
         Raises DataError for what is no song, and where it cannot be decoded or is shorter than one window of the
         features; and for a system without `features`.
         """
-        if not self.features:
-            raise DataError("the system was trained on features from elsewhere, and takes no audio: predict_features")
         if isinstance(song, list):
-            return [self.predict(one) for one in song]
-        if isinstance(song, tuple) and len(song) == 2:
-            song, sample_rate = song
-        config = self.features.config
-        options: dict[str, Any] = {"sample_rate": config.sample_rate, "quantise": config.quantise}
-        if isinstance(song, np.ndarray):
-            if sample_rate is None:
-                raise DataError("samples without a rate: give it, too: predict(samples, sample_rate)")
-            return self._predict("the array", audio.from_array(song, sample_rate, **options), self.features)
-        name = os.fspath(song) if isinstance(song, str | os.PathLike) else song
-        if not isinstance(name, str):
-            raise DataError(f"{type(song).__name__} is no name of a file: give the path of an audio file")
-        with suppress(OSError, ValueError):  # whoever opens it will tell
-            if not stat.S_ISREG(os.stat(name).st_mode) and not os.path.isdir(name):
-                # To open a named pipe would be to wait for who writes to it.
-                raise DataError(f"{name}: cannot be read: is no regular file; give an audio file")
-        return self._predict(name, audio.open_track(rxfilename(Path(name)), **options), self.features)
-
-    def _predict(self, name: str, samples: audio.Samples | np.ndarray, features: ScatteringFeatures) -> Prediction:
-        try:
-            frames, blocks = features.frames(samples), features.blocks(samples)
-            return self._decide(blocks, frames, len(samples) / features.config.sample_rate)
-        except DataError as error:
-            raise DataError(f"{name}: {error}") from error
+            return list(map(_raised, self.decide(map(self.hear, song))))
+        return _raised(next(self.decide([self.hear(song, sample_rate)])))
 
     def predict_features(self, features: npt.ArrayLike) -> Prediction:
         """The genre of a song from its features (frames, dim), as those of its audio would be, or as the system was
@@ -196,6 +189,38 @@ class Bundle:
         frames have no known place. Raises DataError for what is no matrix of finite numbers with a row at least, and
         ModelError where it has other columns than the system takes.
         """
+        return _raised(next(self.decide([self.hear_features(features)])))
+
+    def hear(self, song: Song | np.ndarray, sample_rate: float | None = None) -> Heard:
+        """What `decide` needs of a song; takes and raises what `predict` does."""
+        if not self.features:
+            raise DataError("the system was trained on features from elsewhere, and takes no audio: predict_features")
+        if isinstance(song, tuple) and len(song) == 2:
+            song, sample_rate = song
+        config = self.features.config
+        options: dict[str, Any] = {"sample_rate": config.sample_rate, "quantise": config.quantise}
+        if isinstance(song, np.ndarray):
+            if sample_rate is None:
+                raise DataError("samples without a rate: give it, too: predict(samples, sample_rate)")
+            return self._hear("the array", audio.from_array(song, sample_rate, **options), self.features)
+        name = os.fspath(song) if isinstance(song, str | os.PathLike) else song
+        if not isinstance(name, str):
+            raise DataError(f"{type(song).__name__} is no name of a file: give the path of an audio file")
+        with suppress(OSError, ValueError):  # whoever opens it will tell
+            if not stat.S_ISREG(os.stat(name).st_mode) and not os.path.isdir(name):
+                # To open a named pipe would be to wait for who writes to it.
+                raise DataError(f"{name}: cannot be read: is no regular file; give an audio file")
+        return self._hear(name, audio.open_track(rxfilename(Path(name)), **options), self.features)
+
+    def _hear(self, name: str, samples: audio.Samples | np.ndarray, features: ScatteringFeatures) -> Heard:
+        try:
+            frames, blocks = features.frames(samples), features.blocks(samples)
+            return self._taken(blocks, frames, len(samples) / features.config.sample_rate)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error
+
+    def hear_features(self, features: npt.ArrayLike) -> Heard:
+        """The same for `predict_features`."""
         matrix = as_array(features)
         if matrix.ndim != 2 or not len(matrix) or matrix.dtype.kind not in "fiu":
             raise DataError(f"an array of {matrix.dtype}, {matrix.shape}: give numbers (frames, features)")
@@ -205,33 +230,65 @@ class Bundle:
         if not is_finite(matrix, "matrix"):
             raise DataError("the features hold NaN, infinity or what float32 has no room for: extract them again")
         seconds = (len(matrix) - 0.5) * self.features.hop if self.features else None
-        return self._decide([matrix], len(matrix), seconds)
+        return self._taken([matrix], len(matrix), seconds)
 
-    def _decide(self, blocks: Iterable[np.ndarray], frames: int, duration: float | None) -> Prediction:
+    def _taken(self, blocks: Iterable[np.ndarray], frames: int, duration: float | None) -> Heard:
         """From features (frames, dim) that come in blocks, as those of many hours have to, and the seconds they are of,
         where that is known."""
         total: np.ndarray | None = None
 
-        def heard() -> Iterator[np.ndarray]:
+        def inputs() -> Iterator[np.ndarray]:
             nonlocal total
             for block in blocks:
                 total = add_up(total, block)
                 yield block
             yield np.repeat(block[-1:], self.delay, axis=0)
 
+        held = outputs = None
+        if not self.forward:
+            deque(inputs(), maxlen=0)
+        elif frames < _HELD_FRAMES:
+            held = np.concatenate(list(inputs()))
+        else:
+            outputs = np.concatenate(list(self.forward.stream(inputs())))
+        assert total is not None
+        return Heard((total / frames).astype(np.float32), frames, duration, held, outputs)
+
+    def decide(self, songs: Iterable[Heard | LstmGenreError]) -> Iterator[Prediction | LstmGenreError]:
+        """What `predict` says of each song, in order, but several go through the network side by side, which takes
+        little longer than one of them. An error comes back as it is, or in place of what has no answer.
+        """
+        held, frames = list[Heard | LstmGenreError](), 0
+        for song in songs:
+            held.append(song)
+            frames += song.frames if isinstance(song, Heard) else 0
+            if len(held) == _SIDE_BY_SIDE or frames >= _HELD_FRAMES:
+                yield from self._decide(held)
+                held, frames = [], 0
+        yield from self._decide(held)
+
+    def _decide(self, songs: Sequence[Heard | LstmGenreError]) -> Iterator[Prediction | LstmGenreError]:
+        waiting = [song.inputs for song in songs if isinstance(song, Heard) and song.inputs is not None]
+        outputs = iter(self.forward.side_by_side(waiting) if self.forward and waiting else ())
+        for song in songs:
+            if isinstance(song, LstmGenreError):
+                yield song
+                continue
+            try:
+                yield self._prediction(song, song.outputs if song.inputs is None else next(outputs))
+            except LstmGenreError as error:
+                yield error
+
+    def _prediction(self, song: Heard, outputs: np.ndarray | None) -> Prediction:
+        """One pass serves both: what decides is as late as it was in training, the timeline is not."""
         posteriors, timeline = None, []
-        if self.forward:
-            # One pass serves both: what decides is as late as it was in training, the timeline is not.
-            outputs = np.concatenate(list(self.forward.stream(heard())))
+        if outputs is not None:
             if not is_finite(outputs, "matrix"):
                 raise ModelError("the network gives numbers that are not finite: train it again")
-            posteriors = outputs[:frames]
-            if self.features and duration is not None:
-                timeline = self._timeline(outputs[self.delay :], self.features.hop, duration)
-        else:
-            deque(heard(), maxlen=0)
-        assert total is not None
-        scores = self._scores((total / frames).astype(np.float32), posteriors)
+            posteriors = outputs[: song.frames]
+            if self.features and song.duration is not None:
+                timeline = self._timeline(outputs[self.delay :], self.features.hop, song.duration)
+        scores = self._scores(song.mean, posteriors)
         probabilities = self.calibration.probabilities(scores) if self.calibration else None
         return Prediction(max(scores, key=scores.__getitem__), scores, timeline, probabilities)
 
@@ -259,3 +316,9 @@ class Bundle:
             spans.append(Span(round(float(edges[first]), 2), round(float(edges[end]), 2), self.genres[k], mean))
             first = end
         return spans
+
+
+def _raised(answer: Prediction | LstmGenreError) -> Prediction:
+    if isinstance(answer, LstmGenreError):
+        raise answer
+    return answer

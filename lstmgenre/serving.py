@@ -8,7 +8,7 @@ import os
 import tempfile
 from codecs import BOM_UTF8
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -31,10 +31,11 @@ from lstmgenre.scattering import scat_json
 from lstmgenre.tables import open_input, read_table
 
 if TYPE_CHECKING:
-    from lstmgenre.bundle import Bundle
+    from lstmgenre.bundle import Bundle, Heard
 
 STANDARD_INPUT = "-"
 
+_AT_ONCE = 4  # songs that a process is given: more go through the network faster, fewer end at the same time
 _LARGEST_LIST = 1 << 28  # bytes of a list of files
 
 
@@ -133,22 +134,36 @@ def answers(bundle: Path, songs: Iterable[Song], jobs: int = 1, with_tags: bool 
         return
     songs = chain(ahead, songs)
     if len(ahead) == 1:
-        answer_of = partial(_answer, _load(bundle), with_tags)
+        system = _load(bundle)  # brings in the libraries whose threads are limited
         with threadpool_limits(1):  # as in several processes, so that their number changes nothing
-            yield from map(answer_of, songs)
-        return
+            yield from _answers(system, with_tags, islice(songs, 1))  # it is told at once
+            yield from _answers(system, with_tags, songs)
+    else:
+        tasks = iter(lambda: list(islice(songs, _AT_ONCE)), [])
+        yield from by_processes(partial(_in_process, bundle, with_tags), tasks, len(ahead))
+
+
+def by_processes(
+    answers_to: Callable[[Sequence[Song]], list[Answer]], tasks: Iterable[Sequence[Song]], jobs: int
+) -> Iterator[Answer]:
+    """What `answers_to` says of each task, in order, by so many processes; a song that ends its own is an error."""
     from lstmgenre.parallel.stream import stream  # one job does without
 
-    asked = deque[str]()
+    begun = deque[Sequence[Song]]()
 
-    def noted() -> Iterator[Song]:
-        for song in songs:
-            asked.append(song.name)
-            yield song
+    def noted() -> Iterator[Sequence[Song]]:
+        for task in tasks:
+            begun.append(task)
+            yield task
 
-    for answer in stream(partial(_in_process, bundle, with_tags), noted(), len(ahead)):
-        name = asked.popleft()
-        yield Answer(name, error=f"{name}: {answer}") if isinstance(answer, Lost) else answer
+    for done in stream(answers_to, noted(), jobs):
+        task = begun.popleft()
+        if not isinstance(done, Lost):
+            yield from done
+        elif len(task) == 1:
+            yield Answer(task[0].name, error=f"{task[0].name}: {done}")
+        else:  # one of them is to blame
+            yield from by_processes(answers_to, ([song] for song in task), 1)
 
 
 def _load(bundle: Path) -> Bundle:
@@ -160,23 +175,41 @@ def _load(bundle: Path) -> Bundle:
 _load_once = lru_cache(maxsize=1)(_load)
 
 
-def _in_process(bundle: Path, with_tags: bool, song: Song) -> Answer:
-    return _answer(_load_once(bundle), with_tags, song)
+def _in_process(bundle: Path, with_tags: bool, songs: Sequence[Song]) -> list[Answer]:
+    return list(_answers(_load_once(bundle), with_tags, songs))
 
 
-def _answer(system: Bundle, with_tags: bool, song: Song) -> Answer:
+def _answers(system: Bundle, with_tags: bool, songs: Iterable[Song]) -> Iterator[Answer]:
+    begun = deque[tuple[str, str | None, str]]()
+
+    def heard() -> Iterator[Heard | LstmGenreError]:
+        for song in songs:
+            song_or_error, tag, message = _hear(system, with_tags, song)
+            begun.append((song.name, tag, message))
+            yield song_or_error
+
+    for answer in system.decide(heard()):
+        name, tag, message = begun.popleft()
+        if isinstance(answer, LstmGenreError):
+            yield Answer(name, error=message or f"{name}: {answer}")
+        else:
+            yield Answer(name, answer, tag)
+
+
+def _hear(system: Bundle, with_tags: bool, song: Song) -> tuple[Heard | LstmGenreError, str | None, str]:
+    """The song, with its tag where that is asked for; or why there is none, and that as a message."""
     if song.features is not None:
         try:
-            return Answer(song.name, system.predict_features(song.features))
+            return system.hear_features(song.features), None, ""
         except DataError as error:  # a system that it does not fit, fits no song
-            return Answer(song.name, error=f"{song.name}: {error}")
+            return error, None, f"{song.name}: {error}"
     if song.error:
-        return Answer(song.name, error=song.error)
+        return DataError(song.error), None, song.error
     if not system.features:
         raise DataError("the system was trained on features from elsewhere: give those of the songs with --feats")
     try:
-        prediction = system.predict(Path(song.path))
+        heard = system.hear(Path(song.path))
         tag = (labels.genre_in(audio.tags(song.path)) or "") if with_tags else None
     except LstmGenreError as error:
-        return Answer(song.name, error=str(error).replace(song.path, song.name))
-    return Answer(song.name, prediction, tag)
+        return error, None, str(error).replace(song.path, song.name)
+    return heard, tag, ""

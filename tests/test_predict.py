@@ -7,19 +7,21 @@ import os
 import re
 import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 import lstmgenre
+from lstmgenre import bundle
 from lstmgenre.corpora.labels import is_same_genre
-from lstmgenre.errors import DataError
+from lstmgenre.errors import DataError, ModelError
 from lstmgenre.packing import pack
 from lstmgenre.parallel.engine import Lost
 from lstmgenre.parallel.stream import stream
 from lstmgenre.prediction import Answers, Brief, Prediction, csv_line, differing, record, row, write_playlists
-from lstmgenre.serving import read_list
+from lstmgenre.serving import Answer, Song, by_processes, read_list
 from tests.systems import GENRES
 
 SCORES = {"rock": 2.25, "jazz": 0.5}
@@ -178,6 +180,32 @@ def test_samples_and_many_songs_in_python(music):
         system.predict(samples)
     with pytest.raises(DataError, match="array: 10 samples are less than one window"):
         system.predict(np.zeros(10), 4000)
+
+
+@pytest.mark.parametrize("held_frames", [4096, 4])  # all fit; or most are too long, and the others too many
+@pytest.mark.parametrize("kind", ["svm", "vote"])
+def test_songs_side_by_side_get_what_each_gets_alone(music, trained, held_frames, kind, monkeypatch):
+    system = lstmgenre.load("bundle")
+    if kind == "vote":
+        system = replace(system, svm=None)
+    sounds = [soundfile.read(path, dtype="float32") for path in sorted(trained.glob("*.wav"))]
+    songs = [(samples[: len(samples) * (k % 5 + 1) // 5], rate) for k, (samples, rate) in enumerate(sounds)]
+    assert len(songs) > 2 * 8
+    assert len({len(samples) for samples, _ in songs}) == 5
+    alone = [system.predict(*song) for song in songs]
+    monkeypatch.setattr(bundle, "_HELD_FRAMES", held_frames)
+    assert system.predict(songs) == alone
+
+
+def test_songs_side_by_side_cost_one_another_nothing(music):
+    system = lstmgenre.load("bundle")
+    features = [np.full((3, system.dim), value, np.float32) for value in (0, 3e38, 1)]
+    heard = [system.hear_features(features[0]), DataError("gone"), *map(system.hear_features, features[1:])]
+    first, gone, too_loud, last = system.decide(heard)
+    assert [first, last] == [system.predict_features(features[k]) for k in (0, 2)]
+    assert gone is heard[1]
+    assert isinstance(too_loud, ModelError)
+    assert "not finite" in str(too_loud)
 
 
 @pytest.mark.parametrize("listed", ["list", "-"])
@@ -419,6 +447,21 @@ def test_folders_without_audio_and_systems_without_probabilities_are_said(music,
     done = command("predict bundle music --min-probability 0.5")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "no probabilities" in done.stderr
+
+
+def named(songs):
+    if any(song.name == "deadly" for song in songs):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [Answer(song.name) for song in songs]
+
+
+@pytest.mark.system
+def test_a_song_that_kills_its_process_costs_no_other():
+    tasks = [[Song("a"), Song("b")], [Song("c"), Song("deadly"), Song("d")], [Song("e")]]
+    answers = list(by_processes(named, tasks, 2))
+    assert [answer.name for answer in answers] == ["a", "b", "c", "deadly", "d", "e"]
+    assert [answer.name for answer in answers if answer.error] == ["deadly"]
+    assert answers[3].error == "deadly: its process was killed, for want of memory perhaps"
 
 
 def square(number):

@@ -18,8 +18,7 @@ from lstmgenre.tables.rules import is_finite
 
 _WINDOW_FRAMES = 50_000  # read ahead for utterances of like length: 105 MB of 525 floats
 _STREAMS = 64  # utterances side by side
-_CHUNK_FRAMES = 60  # of every stream at a time, which bounds the memory for what the layers compute
-_ALONE_FRAMES = 960  # of a single utterance: each time the weights are laid out anew, which takes as long as 20 frames
+_CHUNK_ROWS = 3840  # frames of all streams at a time, which bounds the memory for what the layers compute
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Forward:
         are too large, DataError for an utterance without frames.
         """
         for window in _windows(features, self.input_dim):
-            outputs = self._run_by_length([matrix for _, matrix in window])
+            outputs = self.side_by_side([matrix for _, matrix in window])
             names = [utterance for utterance, _ in window]
             window.clear()  # or it would stay in memory while the next is read
             for utterance, output in zip(names, outputs, strict=True):
@@ -78,12 +77,15 @@ class Forward:
             return
         run = self.nnet.logits if self.no_softmax else self.nnet
         state = None
-        for chunk in _chunks(blocks, _ALONE_FRAMES):
+        for chunk in _chunks(blocks, _CHUNK_ROWS // 2):
             x = self._prepare(chunk)
             y, state = run(torch.stack([x, torch.zeros_like(x)], dim=1), state)  # two streams, as _run has at least
             yield self._finished(y)[:, 0].cpu().numpy()
 
-    def _run_by_length(self, matrices: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def side_by_side(self, matrices: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The same for matrices (frames, D) of which each has a frame, in memory at once. What comes of too large
+        numbers is not looked for.
+        """
         order = sorted(range(len(matrices)), key=lambda k: -len(matrices[k]))
         outputs: list[np.ndarray] = [np.empty(0)] * len(matrices)
         for start in range(0, len(order), self._streams):
@@ -106,7 +108,7 @@ class Forward:
         # of the table, has no part in an utterance's output.
         least = min(2, self._streams)
         inputs += [inputs[0][:0]] * (least - len(inputs))
-        chunk = _CHUNK_FRAMES if self._streams > 1 else lengths[0]
+        chunk = _CHUNK_ROWS // len(inputs) if self._streams > 1 else lengths[0]
         run = self.nnet.logits if self.no_softmax else self.nnet
         state, outputs = None, []
         for start in range(0, lengths[0], chunk):
