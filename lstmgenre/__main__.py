@@ -19,6 +19,10 @@ _STOPS = signal.SIGINT, signal.SIGTERM
 _OUT_OF_MEMORY = re.compile("out of memory|allocate memory|create a primitive|start new thread|failed to map segment")
 """What torch, threads and imports that find no room say; they raise RuntimeError or ImportError, not MemoryError."""
 
+# For every 700 objects that torch brings and that stay Python would look for garbage anew. Here, and not in main(),
+# because processes that the program starts import this, too.
+gc.set_threshold(50_000)
+
 
 class Interrupted(BaseException):
     """Ctrl-C or SIGTERM; a class of our own because Typer answers KeyboardInterrupt itself, with exit status 1."""
@@ -29,7 +33,6 @@ def main() -> None:
     for signum in _STOPS:
         signal.signal(signum, _interrupt)
     _occupy_standard_streams()
-    gc.set_threshold(50_000)  # for every 700 objects that torch brings and that stay it would look for garbage anew
     try:
         from lstmgenre.cli import app  # here, because it takes long enough for a Ctrl-C
 

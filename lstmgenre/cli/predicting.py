@@ -79,6 +79,10 @@ def predict(
         raise typer.BadParameter("standard input holds audio or names of files, not both")
     if out and "-" in (paths or []):
         raise typer.BadParameter("--out knows songs by their names, and what comes by standard input has none")
+    if nj > 1:
+        from lstmgenre.parallel.stream import begin_imports
+
+        begin_imports("lstmgenre.bundle", "lstmgenre.audio.resampling", "av")
     from lstmgenre import serving
     from lstmgenre.prediction import UNKNOWN, Answers, check_playlists, write_playlists
 
