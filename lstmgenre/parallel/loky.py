@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ def processes(directory: Path) -> Iterator[Submit]:
     executors: list[ProcessPoolExecutor] = []
 
     def submit(function: Callable[..., Any], *args: Any) -> Job:
-        executor = ProcessPoolExecutor(1, env={"OMP_NUM_THREADS": "1"}, initializer=end_with, initargs=(os.getpid(),))
+        executor = ProcessPoolExecutor(
+            1, env={"OMP_NUM_THREADS": "1"}, initializer=_begin, initargs=(os.getpid(), gc.get_threshold())
+        )
         executors.append(executor)
         with without_interrupts():
             job = executor.submit(function, *args)
@@ -31,3 +34,8 @@ def processes(directory: Path) -> Iterator[Submit]:
     finally:
         for executor in executors:
             executor.shutdown(kill_workers=True)
+
+
+def _begin(starter: int, garbage: tuple[int, int, int]) -> None:
+    gc.set_threshold(*garbage)
+    end_with(starter)

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-import lstmgenre.audio.resampling  # noqa: F401 (torch, before a worker limits its threads)
 from lstmgenre import audio, files, tables
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
@@ -185,9 +185,11 @@ def extract_shard(shard: Shard) -> dict[str, str]:
 
     Raises DataError where the archive cannot be written.
     """
+    import lstmgenre.audio.resampling  # noqa: F401 (torch: a second that the command which starts workers is spared)
+
     transform = ScatteringFeatures(shard.config)
     try:
-        with _locked(shard.lock):
+        with threadpool_limits(1), _locked(shard.lock):  # of torch, too, which came later than the worker's limit
             return _extract_shard(shard, transform)
     except OSError as error:
         raise DataError(f"{error.filename or shard.part}: cannot be written: {error.strerror}") from error

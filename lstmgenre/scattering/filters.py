@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from kymatio.scattering1d.filter_bank import compute_params_filterbank
 
 from lstmgenre.errors import DataError
 
@@ -162,6 +161,8 @@ def kymatio_bank(quality: tuple[int, int], octaves: int, window: int) -> Bank:
     the transform wants a short band at many lengths; and it fixes the sum of the impulse response's modulus, where
     ScatNet fixes the peak of a layer's summed energy.
     """
+    from kymatio.scattering1d.filter_bank import compute_params_filterbank  # slow to import, and the paper's needs none
+
     sigma_min = KYMATIO_SIGMA0 / 2**octaves
     first, second = (list(zip(*compute_params_filterbank(sigma_min, q, KYMATIO_ALPHA), strict=True)) for q in quality)
     children = tuple(tuple(j2 for j2, (_, _, k2) in enumerate(second) if k2 > k1) for _, _, k1 in first)
