@@ -17,6 +17,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -180,6 +181,20 @@ class Answers:
             self.close()
             raise DataError(f"{self._path}: has no {column} of its songs, which {option} asks about: give another file")
 
+    def warn_if_older(self, bundle: Path) -> None:
+        """Warn where there are songs in the file, and a file of the bundle is newer: another model has named them."""
+        if not self.briefs:
+            return
+        with suppress(OSError):  # whoever loads the bundle will tell
+            packed = max(entry.stat().st_mtime_ns for entry in os.scandir(bundle))
+            if packed > os.stat(self._path).st_mtime_ns:
+                logger.warning(
+                    "%s: is older than %s: its songs keep the genres that another model gave them; give a new FILE to "
+                    "name them anew",
+                    self._path,
+                    bundle,
+                )
+
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -218,7 +233,8 @@ class Answers:
                 except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
                     raise self._not_ours(number) from error
                 whole += len(line)
-        os.ftruncate(self._descriptor, whole)
+        if os.fstat(self._descriptor).st_size > whole:
+            os.ftruncate(self._descriptor, whole)
 
     def _not_ours(self, number: int) -> DataError:
         kind = "lines of JSON" if self._jsonl else "a CSV"

@@ -24,7 +24,7 @@ from lstmgenre import audio
 from lstmgenre.corpora import labels
 from lstmgenre.corpora.search import search
 from lstmgenre.errors import DataError, FormatError, LstmGenreError
-from lstmgenre.files import in_temporary_directory, read_file
+from lstmgenre.files import in_temporary_directory, open_fifo, read_all, read_file
 from lstmgenre.parallel.engine import Lost
 from lstmgenre.prediction import Prediction
 from lstmgenre.scattering import scat_json
@@ -59,12 +59,12 @@ class Answer:
 
 
 def read_list(file: str) -> list[str]:
-    """The lines of a file, or of standard input (-), less empty ones, as Windows writes them, too. Raises DataError
-    where it cannot be read.
+    """The lines of a file, of a named pipe (`<(find ~/music)`) or of standard input (-), less empty ones, as Windows
+    writes them, too. Raises DataError where it cannot be read.
     """
-    if file == STANDARD_INPUT:
-        with open_input(file) as stream_of_names:
-            content = stream_of_names.read()
+    if file == STANDARD_INPUT or Path(file).is_fifo():
+        with open_input(file) if file == STANDARD_INPUT else open_fifo(file) as names:
+            content = read_all(names, _LARGEST_LIST, file)
     else:
         content = read_file(file, _LARGEST_LIST)
     lines = (line.removesuffix(b"\r") for line in content.removeprefix(BOM_UTF8).split(b"\n"))

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -216,6 +217,12 @@ def test_names_come_from_a_list(music, command, listed, tmp_path, monkeypatch):
     assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [music[2], music[0]]
 
 
+def test_names_come_from_a_named_pipe(music, here):
+    os.mkfifo("names")
+    with subprocess.Popen(["sh", "-c", "printf '%s\\n' \"$@\" > names", "sh", *music]):
+        assert read_list("names") == music
+
+
 @pytest.mark.parametrize("content", ["{0}\r\n\r\n{1}\r\n", "\ufeff{0}\n{1}", "\ufeff{0}\r\n{1}\r\n\r\n"])
 def test_lists_of_windows_are_lists(music, tmp_path, content):
     (tmp_path / "list").write_bytes(content.format(*music).encode())
@@ -263,6 +270,16 @@ def test_of_songs_that_are_done_options_ask_what_the_file_tells(music, command, 
         done = command(f"predict bundle music --out out.csv {option}")
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         assert f"out.csv: has no {'tag' if 'tags' in option else 'probability'} of its songs" in done.stderr
+
+
+def test_songs_that_another_model_has_named_are_said_to_be(music, command, here):
+    assert "warning" not in command("predict bundle music --out out.csv").stderr
+    assert "warning" not in command("predict bundle music --out out.csv").stderr
+    content = (here / "out.csv").read_bytes()
+    os.utime(here / "out.csv", (0, 0))
+    done = command("predict bundle music --out out.csv")
+    assert (done.returncode, done.stderr.count("warning: out.csv: is older than bundle: its songs keep")) == (0, 1)
+    assert (here / "out.csv").read_bytes() == content
 
 
 def test_songs_that_are_named_twice_are_no_earlier_runs(music, command):

@@ -89,6 +89,8 @@ def predict(
     if m3u:
         check_playlists(m3u)
     answers = Answers(out, form is Form.jsonl) if out else None
+    if answers:
+        answers.warn_if_older(directory)
     if answers and against_tags:
         answers.check_has("tag", "--against-tags")
     if answers and min_probability:
