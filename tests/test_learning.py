@@ -249,6 +249,15 @@ def test_an_experiment_of_somebodys_own_is_left_alone(music, tmp_path):
     with pytest.raises(DataError, match=r"learn has not made it: give another --work"):
         learn(Corpus(music), tmp_path / "model", tmp_path / "w", settings=SMALL)
     assert own.read_text() == "mine"
+    assert not (tmp_path / "w/data").exists()  # it is told first
+
+
+def test_a_kill_before_the_first_network_leaves_nothing_in_the_way(music, tmp_path, monkeypatch):
+    (tmp_path / "w/exp/lstm").mkdir(parents=True)
+    (tmp_path / "w/exp/lstm/.made_from.json.x.tmp").touch()
+    monkeypatch.setattr("lstmgenre.learning.stages.prepare", lambda *_: (_ for _ in ()).throw(DataError("goes on")))
+    with pytest.raises(DataError, match="goes on"):
+        learn(Corpus(music), tmp_path / "model", tmp_path / "w", settings=SMALL)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ def learn(
     settings, means = settings or Settings(), means or Means()
     exp = work / "exp" / "lstm"
     with exclusive(work):
+        _check_is_ours(exp)
         data, left_out = prepare(corpus, work / "data", settings, means)
         train, test = data["train"], data.get(TEST)
         _discard_what_is_of_others(exp, train, settings)
@@ -94,6 +96,12 @@ def learn(
     return Learnt(train, left_out, chosen, scores, written, takes_audio)
 
 
+def _check_is_ours(exp: Path) -> None:
+    """Raises DataError before hours of work where somebody else's networks lie; a kill leaves a directory of none."""
+    if exp.is_dir() and not (exp / _MADE_FROM).exists() and any(not name.startswith(".") for name in os.listdir(exp)):
+        raise DataError(f"{exp}: is there, and lstmgenre learn has not made it: give another --work")
+
+
 def _discard_what_is_of_others(exp: Path, train: DataDir, settings: Settings) -> None:
     """Let a run go on only with what was made of the same tracks, features and settings."""
     archives = sorted({file_of(entry) for entry in train.feats.values()})
@@ -106,8 +114,6 @@ def _discard_what_is_of_others(exp: Path, train: DataDir, settings: Settings) ->
     ]
     made_from = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
     mark = exp / _MADE_FROM
-    if exp.exists() and not mark.exists():
-        raise DataError(f"{exp}: is there, and lstmgenre learn has not made it: give another --work")
     if mark.exists() and read_json(mark, _Mark, "remove it").made_from != made_from:
         logger.info("networks: other tracks or settings than those of the last run: all are trained anew")
         old = exp.with_name(f".{exp.name}.old")  # a kill leaves this, and nothing half removed
