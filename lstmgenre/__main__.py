@@ -19,9 +19,11 @@ _STOPS = signal.SIGINT, signal.SIGTERM
 _OUT_OF_MEMORY = re.compile("out of memory|allocate memory|create a primitive|start new thread|failed to map segment")
 """What torch, threads and imports that find no room say; they raise RuntimeError or ImportError, not MemoryError."""
 
-# For every 700 objects that torch brings and that stay Python would look for garbage anew. Here, and not in main(),
-# because processes that the program starts import this, too.
+# Here, and not in main(), because processes that the program starts import this, too. For every 700 objects that torch
+# brings and that stay Python would look for garbage anew. And the C library would give the memory of every song back to
+# the system, to get it page by page for the next; once it has seen a block of this size come and go, it keeps as much.
 gc.set_threshold(50_000)
+bytes(31 << 20)
 
 
 class Interrupted(BaseException):
