@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "-"
 
-_AT_ONCE = 4  # songs that a process is given: more go through the network faster, fewer end at the same time
+_AT_ONCE = 8  # songs that a process is given: as many go through the network together
 _LARGEST_LIST = 1 << 28  # bytes of a list of files
 
 
@@ -139,8 +139,16 @@ def answers(bundle: Path, songs: Iterable[Song], jobs: int = 1, with_tags: bool 
             yield from _answers(system, with_tags, islice(songs, 1))  # it is told at once
             yield from _answers(system, with_tags, songs)
     else:
-        tasks = iter(lambda: list(islice(songs, _AT_ONCE)), [])
-        yield from by_processes(partial(_in_process, bundle, with_tags), tasks, len(ahead))
+        yield from by_processes(partial(_in_process, bundle, with_tags), _tasks(songs, len(ahead)), len(ahead))
+
+
+def _tasks(songs: Iterator[Song], jobs: int) -> Iterator[list[Song]]:
+    """Songs to be served by one process, fewer towards the end, so that all processes end at the same time."""
+    ahead = deque(islice(songs, 2 * _AT_ONCE * jobs))
+    while ahead:
+        size = max(1, len(ahead) // (2 * jobs))
+        yield [ahead.popleft() for _ in range(size)]
+        ahead.extend(islice(songs, size))
 
 
 def by_processes(
