@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +111,7 @@ def scatnet_bank(quality: tuple[int, int], window: int) -> Bank:
     )
 
 
+@lru_cache(4)  # the paper's two banks have their second layer in common
 def _scatnet_layer(quality: int, window: int, *, morlet: bool) -> tuple[tuple[Wavelet, ...], float]:
     ratio = 2 ** (-1 / quality)
     multiplier = 2 if quality == 1 else 1
