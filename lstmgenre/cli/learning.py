@@ -71,6 +71,9 @@ def learn(
 
     check_place(model)
     work = work or model.with_name(f"{model.name}.work")
+    for part in (work / "data", work / "exp"):  # and WORK itself
+        if part.resolve().is_relative_to(model.resolve()) or model.resolve().is_relative_to(part.resolve()):
+            raise typer.BadParameter(f"MODEL {str(model)!r} and --work {str(work)!r} overlap: give another --work")
     means = Means(nj or len(os.sched_getaffinity(0)), engine(backend, scheduler), console.progress)
     corpus = Corpus(music[0] if music else None, train, test, test_fraction)
     with run_record(context, work / "exp"):
