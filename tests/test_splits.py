@@ -127,6 +127,12 @@ def test_a_genre_of_one_artist_is_split_by_track_said_and_stays_so(caplog):
     assert "artist r: stays in several sets" in caplog.text
 
 
+def test_where_nothing_is_split_nothing_is_said_of_a_split(caplog):
+    tracks = [song("a", "p", 1), song("a", "q", 2), *(song("b", "r", i) for i in range(10, 20))]
+    assert set(choose(tracks, Shares(0, 0, 0), nobody).values()) == {"train"}
+    assert caplog.text == ""
+
+
 def test_a_song_whose_artist_becomes_known_joins_the_artist():
     tracks = [song("a", f"{i}", i) for i in range(10)] + [song("b", f"{i}", i) for i in range(20, 30)]
     before = choose([*tracks, song("a", None, 99)], HALF, nobody)

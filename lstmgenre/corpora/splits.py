@@ -58,7 +58,7 @@ def choose(
     tracks: Iterable[Track], shares: Shares, before: Callable[[Track], tuple[str, str | None] | None]
 ) -> dict[Track, str]:
     """The set of each track. `before` gives set and artist of a track in the last run, None for one that is new."""
-    groups = _groups(tracks, before)
+    groups = _groups(tracks, before, is_split=shares.test_fraction + shares.held_out > 0)
     sets, settled = {}, set()
     for group, members in groups.items():
         if former := _former_sets(members, before):
@@ -69,16 +69,17 @@ def choose(
 
 
 def _groups(
-    tracks: Iterable[Track], before: Callable[[Track], tuple[str, str | None] | None]
+    tracks: Iterable[Track], before: Callable[[Track], tuple[str, str | None] | None], is_split: bool
 ) -> dict[str, list[Track]]:
-    """What stays on one side, by name."""
+    """What stays on one side, by name; where all go to one side, what is divided goes untold."""
     groups: dict[str, list[Track]] = defaultdict(list)
     for track in tracks:
         groups[_name(track)].append(track)
     groups_of = _by_genre(groups)
     for genre, names in sorted(groups_of.items()):
         if len(names) == 1 and len(members := [t for t in groups[names[0]] if t.genre == genre]) > 1:
-            logger.warning("genre %s: has one artist only: split by track, so its score will flatter", genre)
+            if is_split:
+                logger.warning("genre %s: has one artist only: split by track, so its score will flatter", genre)
             _divide(groups, names[0], members)
     for name, members in list(groups.items()):
         if len(_former_sets(members, before)) > 1:  # it had been alone in its genre
