@@ -115,8 +115,9 @@ def _selection(selected: Selection, name: str) -> str:
         numbers = ("" if number is None else f"{number:g}" for number in (system.threshold, system.c))
         rows.append(f"| {' | '.join([markdown(system.name), *numbers, str(right.correct)])} |\n")
     total, (low, high) = selected.worth.accuracy.total, selected.worth.interval
-    return f"""Systems were tried out by cross-validation on {total} tracks, an artist's in one of
-{selected.folds} folds: no network and no SVM had learnt from a track that it decided on. For each, the best k and C:
+    return f"""Systems were tried out by cross-validation on {total} tracks, in {selected.folds} folds: no network and
+no SVM had learnt from a track that it decided on, nor from others of its artist, except where a genre is by one artist
+only. For each, the best k and C:
 
 | system | k | C | right |
 | --- | ---: | ---: | ---: |
