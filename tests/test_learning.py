@@ -19,6 +19,7 @@ from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
 from lstmgenre.expdir import History
 from lstmgenre.learning import Corpus, Means, Settings, evaluation, learn, networks
+from lstmgenre.learning.data import divide
 from lstmgenre.nnet1.forward import Forward
 from lstmgenre.scoring import majority_vote
 from lstmgenre.selection import Selection
@@ -339,13 +340,46 @@ def test_the_report_calls_a_corpus_by_a_name(tmp_path, monkeypatch):
     assert Corpus(Path("/")).name == "music"
 
 
-def test_too_few_tracks_for_three_folds_are_said(music, tmp_path):
-    for genre in ("low", "high"):
-        (tmp_path / "music" / genre).mkdir(parents=True)
-        for number in (0, 1):
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"low": 2, "high": 2}, "genre high has 2 tracks by 2 artists, too few"),
+        ({"low": 6, "high": 1}, "genre high has 1 track by 1 artist, too few"),
+        ({"low": 1, "high": 6, "middle": 6}, "genre low has 1 track by 1 artist, too few"),
+        ({"low": 6, "high": 2}, "genre high has 2 tracks by 2 artists, too few"),
+        ({"low": 6}, "give music of two genres or more"),
+        ({}, "give music of two genres or more"),
+    ],
+)
+def test_genres_of_too_few_tracks_are_said_before_features_are_extracted(music, tmp_path, monkeypatch, sizes, said):
+    (tmp_path / "music").mkdir()
+    for genre, size in sizes.items():
+        for number in range(size):
+            (tmp_path / "music" / genre).mkdir(exist_ok=True)
             shutil.copy(music / genre / f"song {number}.wav", tmp_path / "music" / genre)
-    with pytest.raises(DataError, match="4 tracks of 4 artists do not make 3 folds"):
+    monkeypatch.setattr("lstmgenre.learning.data.extract", lambda *_, **__: pytest.fail("extracted"))
+    with pytest.raises(DataError, match=said):
         learn(Corpus(tmp_path / "music"), tmp_path / "m", tmp_path / "w", settings=SMALL)
+
+
+def corpus_of(tmp_path, sizes, artists):
+    """A data directory of so many tracks a genre, by so many artists each."""
+    utt2genre = {f"{genre}{k % artists}-{k}": genre for genre, size in sizes.items() for k in range(size)}
+    utt2spk = {utterance: utterance.partition("-")[0] for utterance in utt2genre}
+    return DataDir(tmp_path, utt2genre=utt2genre, utt2spk=utt2spk, genre_order=sorted(sizes))
+
+
+@pytest.mark.parametrize("sizes", [{"a": 3, "b": 3}, {"a": 3, "b": 20}, {"a": 2, "b": 9, "c": 9}, {"a": 7, "b": 9}])
+@pytest.mark.parametrize("artists", [1, 20])
+def test_whichever_two_folds_are_left_out_there_are_genres_to_learn_from(tmp_path, sizes, artists):
+    for seed in range(10):
+        corpus = corpus_of(tmp_path, sizes, artists)
+        parts = divide(corpus, Settings(seed=seed))
+        assert sorted(u for _, held_out in parts for u in held_out.utterances) == sorted(corpus.utterances)
+        for k, (one, _) in enumerate(parts):
+            assert set(one.utt2genre.values()) == set(sizes)
+            for other, _ in parts[:k]:
+                assert len({corpus.utt2genre[u] for u in set(one.utterances) & set(other.utterances)}) > 1
 
 
 @pytest.mark.slow
@@ -401,7 +435,10 @@ STAGES = ["data:", "features:", "networks:", "systems:", "bundle:", "report:"]
 
 @pytest.mark.parametrize(
     "arguments",
-    ["m", "a b c", "a m --train d", "--train d", "m --test d", "a m --test d", "m --train d --test-fraction .2"],
+    [
+        *["m", "a b c", "a m --train d", "--train d", "m --test d", "a m --test d", "m --train d --test-fraction .2"],
+        *["a m --work m", "a m --work m/work", "a w/data --work w", "a w/exp/m --work w", "a m --work ./x/../m"],
+    ],
 )
 def test_what_makes_no_sense_is_a_usage_error(arguments, command, here):
     assert command(f"learn {arguments}").returncode == 2

@@ -13,6 +13,8 @@ from lstmgenre.corpora import LeftOut, Offer, labels
 from lstmgenre.corpora.intake import Intake, some
 from lstmgenre.corpora.search import search
 from lstmgenre.datadir import DataDir
+from lstmgenre.errors import DataError
+from lstmgenre.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,10 @@ def prepare(
         folder_artist = labels.main_artist(folders[1]) if len(folders) > 2 else None
         name = labels.track_name(path, src)
         offers.append(Offer(path, name, folders[0], folder_artist=folder_artist, folder=folder))
+    if (count := len({offer.genre for offer in offers})) < 2:
+        raise DataError(
+            f"{src}: audio in {counted(count, 'folder')}: give music of two genres or more, each in a folder of its own"
+        )
     offers = with_artists(offers, src, listed)
     return Intake(spellings=labels.read_genres(genres), **options).take(out, offers, found.left_out)
 

@@ -19,7 +19,7 @@ from lstmgenre.corpora.splits import TEST_FRACTION, TRAIN, Shares, choose
 from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output, exclusive
-from lstmgenre.text import visible
+from lstmgenre.text import counted, visible
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +86,10 @@ class Intake:
         _write_left_out(out, left_out)
         _tell_left_out(out, left_out, offered)
         genres = self.genres or {track.genre for track in tracks}
-        if len({track.genre for track in tracks}) < 2:
-            raise DataError(f"{out}: tracks of {len(genres)} genres are left: want two genres or more")
+        if len(left := {track.genre for track in tracks}) < 2:
+            raise DataError(
+                f"{out}: tracks of {counted(len(left), 'genre')} are left: give those of two genres or more"
+            )
         sets = self._split(tracks, last)
         _check_training(out, sets, genres)
         _tell_recordings(sets, recordings)

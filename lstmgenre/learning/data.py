@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from lstmgenre.corpora import folders
-from lstmgenre.datadir import DataDir, validate
+from lstmgenre.datadir import DataDir, folds, validate
 from lstmgenre.errors import DataError
 from lstmgenre.learning.settings import Means, Settings
 from lstmgenre.scattering import scat_json
@@ -19,6 +22,8 @@ from lstmgenre.tables import file_of
 from lstmgenre.text import counted
 
 logger = logging.getLogger(__name__)
+
+_FEWEST_FOLDS = 3  # that selection.try_out takes
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ def prepare(corpus: Corpus, out: Path, settings: Settings, means: Means) -> tupl
     """
     data, left_out = _take_in(corpus, out, settings, means)
     _check_genres(data)
+    divide(data["train"], settings)  # features take hours
     for name, of in data.items():
         count = len(of.utterances)
         with_features = _extract(of, means)
@@ -52,6 +58,30 @@ def prepare(corpus: Corpus, out: Path, settings: Settings, means: Means) -> tupl
         data[name] = with_features
     _check_features(data)
     return data, left_out
+
+
+def divide(data: DataDir, settings: Settings) -> list[tuple[DataDir, DataDir]]:
+    """As many folds as are wanted, or as few as will do, such that selection.try_out has all genres to learn from, and
+    two at least where it leaves out two folds. Raises DataError where there are too few artists, or tracks, for that.
+    """
+    counts = Counter(data.utt2genre.values())
+    if len(counts) < 2:
+        raise DataError(f"{data.path}: tracks of {counted(len(counts), 'genre')}: give those of two genres or more")
+    for n in range(settings.folds, _FEWEST_FOLDS - 1, -1):
+        with suppress(DataError):
+            parts = folds(data, n, settings.seed)
+            tests = [Counter(held_out.utt2genre.values()) for _, held_out in parts]
+            if all(len(counts - one - other) > 1 for one, other in combinations(tests, 2)):
+                return parts
+    of = {genre: data.subset(u for u in data.utterances if data.utt2genre[u] == genre) for genre in sorted(counts)}
+    # What an artist has alone is divided by track.
+    sizes = {genre: len(part.spk2utt) if len(part.spk2utt) > 1 else counts[genre] for genre, part in of.items()}
+    fewest = min(sizes, key=sizes.__getitem__)
+    raise DataError(
+        f"{data.path}: genre {fewest} has {counted(counts[fewest], 'track')} by "
+        f"{counted(len(of[fewest].spk2utt), 'artist')}, too few for cross-validation: add songs, by {_FEWEST_FOLDS} "
+        "artists at least, or leave the genre out"
+    )
 
 
 def _take_in(corpus: Corpus, out: Path, settings: Settings, means: Means) -> tuple[dict[str, DataDir], int]:

@@ -17,11 +17,11 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lstmgenre import datadir
-from lstmgenre.datadir import DataDir
+from lstmgenre.datadir import DataDir, hold_out
 from lstmgenre.errors import DataError
 from lstmgenre.expdir import ExpDir
 from lstmgenre.files import exclusive
+from lstmgenre.learning.data import divide
 from lstmgenre.learning.settings import Means, Settings
 from lstmgenre.nnet1 import init
 from lstmgenre.nnet1.forward import forward
@@ -32,8 +32,6 @@ from lstmgenre.training.datasets import set_up
 from lstmgenre.training.trainer import train
 
 logger = logging.getLogger(__name__)
-
-_FEWEST_FOLDS = 3  # that selection.try_out takes
 
 
 @dataclass(frozen=True)
@@ -87,16 +85,6 @@ def train_networks(data: DataDir, exp: Path, settings: Settings, means: Means) -
     return [held_out.utterances for _, held_out in parts]
 
 
-def divide(data: DataDir, settings: Settings) -> list[tuple[DataDir, DataDir]]:
-    """As many folds as are wanted, or as few as will do. Raises DataError where there are not so many."""
-    for n in range(settings.folds, _FEWEST_FOLDS, -1):
-        try:
-            return datadir.folds(data, n, settings.seed)
-        except DataError:
-            continue
-    return datadir.folds(data, _FEWEST_FOLDS, settings.seed)
-
-
 def train_network(job: NetworkJob) -> None:
     """Train a network, going on where a killed run left off, and run it over the features."""
     settings, data = job.settings, DataDir.read(job.data, ["feats.scp", "utt2genre", "utt2spk"])
@@ -115,7 +103,7 @@ def train_network(job: NetworkJob) -> None:
 def _divisible(data: DataDir, settings: Settings) -> DataDir:
     """The tracks, each of an artist of its own where no artist can be spared: what stops training may be flattered."""
     try:
-        datadir.hold_out(data, settings.held_out, settings.seed)
+        hold_out(data, settings.held_out, settings.seed)
     except DataError:
         return replace(data, utt2spk={utterance: utterance for utterance in data.utterances})
     return data
