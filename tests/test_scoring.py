@@ -245,6 +245,18 @@ def test_a_system_is_scored_once():
         report.add_tracks("majority vote", {"t": GENRES[0]}, {"t": GENRES[0]})
 
 
+@pytest.mark.parametrize("of", ["--decisions none.txt", "--post ark:none.txt"])
+def test_no_decision_is_no_score(command, here, of):
+    from lstmgenre.datadir import DataDir
+
+    DataDir(here / "test", utt2genre={"t": "a", "u": "b"}).write()
+    (here / "none.txt").write_text("")
+    done = command(f"score test {of} --out score.json")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "no decision to score" in done.stderr
+    assert not (here / "score.json").exists()
+
+
 def test_decisions_from_elsewhere_are_scored_and_compared(command, here):
     from lstmgenre import score_json
     from lstmgenre.datadir import DataDir

@@ -70,6 +70,9 @@ def score(
             report.add_tracks(name, predictions, data.utt2genre)
         for name, path in zip(distinct_names([path.with_suffix("") for path in decisions]), decisions, strict=True):
             report.add_tracks(name, tables.read_map(path), data.utt2genre)
+        for name, score in report.tracks.items():
+            if not score.predictions:
+                raise DataError(f"{name}: no decision to score: give that of one track at least")
         if train_data:
             report.add_artists(data.utt2spk, DataDir.read(train_data, ["utt2spk"]).utt2spk)
         trained = [provenance.behind(table) for table in (*([post] if post else []), *segments)]
