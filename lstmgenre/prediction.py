@@ -161,11 +161,12 @@ class Answers:
             raise DataError(f"{self._path}: is of another system or other options: give another file")
         lines += json.dumps(fields, ensure_ascii=False) + "\n" if self._jsonl else csv_line(cells.values())
         assert self._descriptor is not None
-        content = lines.encode()
+        content, size = lines.encode(), os.fstat(self._descriptor).st_size
         try:
             while content:
                 content = content[os.write(self._descriptor, content) :]
         except OSError as error:
+            os.ftruncate(self._descriptor, size)  # of a line, a full disk has taken a part
             raise DataError(f"{self._path}: cannot be written: {error.strerror}") from error
         self._note(fields)
 

@@ -60,15 +60,22 @@ class Answer:
 
 def read_list(file: str) -> list[str]:
     """The lines of a file, of a named pipe (`<(find ~/music)`) or of standard input (-), less empty ones, as Windows
-    writes them, too. Raises DataError where it cannot be read.
+    writes them, too. Raises DataError where it cannot be read, is no text, or names standard input.
     """
     if file == STANDARD_INPUT or Path(file).is_fifo():
         with open_input(file) if file == STANDARD_INPUT else open_fifo(file) as names:
             content = read_all(names, _LARGEST_LIST, file)
     else:
         content = read_file(file, _LARGEST_LIST)
+    if b"\0" in content:
+        raise DataError(
+            f"{file}: is no list of files, one a line: it holds zero bytes; find writes one without -print0"
+        )
     lines = (line.removesuffix(b"\r") for line in content.removeprefix(BOM_UTF8).split(b"\n"))
-    return [os.fsdecode(line) for line in lines if line]
+    paths = [os.fsdecode(line) for line in lines if line]
+    if STANDARD_INPUT in paths:
+        raise DataError(f"{file}: names -, which is no file: give it as PATH, or write ./- for a file of that name")
+    return paths
 
 
 def find(names: Sequence[str]) -> Iterator[Song]:

@@ -1,6 +1,7 @@
 """predict: what is found is served once, in order, whatever befalls a file, a process or the run."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -229,6 +230,18 @@ def test_lists_of_windows_are_lists(music, tmp_path, content):
     assert read_list(str(tmp_path / "list")) == music[:2]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"a.wav\0b.wav\0", "zero bytes"), (b"\0\n", "zero bytes"), (b"a.wav\n-\n", "names -"), (b"-\r\n", "names -")],
+)
+def test_lists_that_name_no_files_are_refused_before_songs_are_listened_to(music, command, here, content, said):
+    (here / "list").write_bytes(content)
+    done = command("predict bundle music --files-from list --out out.csv")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert said in done.stderr
+    assert not (here / "out.csv").exists()
+
+
 def test_a_file_has_a_song_once_however_often_it_is_named(music, command, here):
     done = command(f"predict bundle music '{music[0]}' music --out out.jsonl --jsonl")
     assert done.stderr.startswith("lstmgenre: 3 songs: ")
@@ -337,6 +350,29 @@ def test_a_run_goes_on_where_it_was_killed(music, command, form, here, monkeypat
         assert (here / "out").read_bytes() == whole, length
 
 
+@pytest.mark.parametrize("jsonl", [True, False])
+@pytest.mark.parametrize("songs", [0, 1])
+def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch, jsonl, songs):
+    answers = Answers(tmp_path / "out", jsonl)
+    for number in range(songs):
+        answers.add(record(f"song {number}", Prediction("rock", SCORES, [])))
+    before = (tmp_path / "out").read_bytes() if songs else b""
+    write, room = os.write, [20]
+
+    def fill(descriptor, content):
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, content[: room.pop()])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lstmgenre.prediction.os.write", fill)
+        with pytest.raises(DataError, match="out: cannot be written: No space left"):
+            answers.add(record("one more", Prediction("rock", SCORES, [])))
+    assert (tmp_path / "out").read_bytes() == before
+    answers.close()
+    assert list(Answers(tmp_path / "out", jsonl).briefs) == [f"song {number}" for number in range(songs)]
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 @pytest.mark.parametrize("content", ["dear diary", "dear diary\n", "a,b\n1,2\n", '{"file": 3}\n', "[]\n", "\0\n"])
 def test_a_file_of_somebody_elses_is_left_alone(content, form, tmp_path):
@@ -422,6 +458,7 @@ def test_tags_and_playlists_on_the_command_line(music, command, here):
     for line in ("predict bundle music --against-tags", "predict bundle music --against-tags --out out.csv"):
         done = command(f"{line} --m3u lists")
         assert len(done.stdout.splitlines()) == len(wrong)
+        assert re.search("^lstmgenre: 3 songs: .*; 2 with a genre tag$", done.stderr, re.MULTILINE)
         for file, tag in wrong.items():
             assert f"{file}: tagged {tag}, sounds like {decisions[file][0]} (" in done.stdout
     listed = {path.stem: path.read_text().splitlines()[1:] for path in (here / "lists").iterdir()}

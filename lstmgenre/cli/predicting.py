@@ -121,7 +121,7 @@ def predict(
         genres = answers.genres if answers else printer.genres
         write_playlists(m3u, (song for song in named if song.file != "-"), [*genres, UNKNOWN])
     if len(printer.names) > 1:
-        logger.info("%s", _summary(named, printer.before, printer.failed))
+        logger.info("%s", _summary(named, printer.before, printer.failed, against_tags))
     if printer.failed:
         raise typer.Exit(1)
 
@@ -226,13 +226,15 @@ class _Printer:
         self._rows += 1
 
 
-def _summary(named: Sequence[Brief], before: int, failed: int) -> str:
+def _summary(named: Sequence[Brief], before: int, failed: int, against_tags: bool) -> str:
     counts = Counter(song.genre for song in named).most_common()
     parts = [counted(len(named), "song")]
     if counts:
         parts[0] += f": {', '.join(f'{count} {genre}' for genre, count in counts)}"
     if before:
         parts.append(f"{before} of them by an earlier run")
+    if against_tags:
+        parts.append(f"{sum(bool(song.tag) for song in named)} with a genre tag")
     if failed:
         parts.append(f"{failed} could not be served")
     return "; ".join(parts)
