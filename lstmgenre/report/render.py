@@ -93,7 +93,7 @@ tbody th {{ font-weight: 400 }}
 tbody tr:hover {{ background: var(--shade) }}
 figure {{ margin: 1.5rem 0 }}
 figure img {{ max-width: 100%; height: auto }}
-@media (max-width: 44rem) {{ figure img {{ max-width: none; width: 40rem }} }}
+@media (max-width: 44rem) {{ figure img {{ max-width: 40rem }} }}
 figcaption {{ max-width: 46rem; color: var(--faint); font-size: .875rem }}
 pre {{ padding: .8rem 1rem; background: var(--shade); font-size: .8rem; line-height: 1.6 }}
 </style>
