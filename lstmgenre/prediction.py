@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lstmgenre.errors import DataError
-from lstmgenre.files import atomic_output
+from lstmgenre.files import atomic_output, check_writable
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +146,8 @@ class Answers:
             self._open()
         elif not path.parent.is_dir():
             raise DataError(f"{path.parent}: no such directory: make it, or give another file")
+        else:
+            check_writable(path.parent)
 
     def add(self, fields: Mapping[str, Any]) -> None:
         cells = row(fields)
@@ -278,13 +280,6 @@ def _fields(cells: Mapping[str, str]) -> dict[str, Any]:
         if numbers or kind == "score":
             fields[values] = numbers
     return fields
-
-
-def check_playlists(directory: Path) -> None:
-    """Raise DataError where there can be no playlists, before the songs are listened to."""
-    there = next(path for path in (directory, *directory.parents, Path()) if os.path.lexists(path))
-    if not there.is_dir():
-        raise DataError(f"{there}: is no directory: name another for playlists")
 
 
 def write_playlists(directory: Path, songs: Iterable[Brief], genres: Iterable[str]) -> None:

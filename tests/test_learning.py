@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import shutil
 from contextlib import contextmanager
@@ -91,6 +92,17 @@ def test_whether_a_model_may_be_written_is_told_first(music, here, command, mode
     assert (done.returncode, done.stdout) == (status, "")
     assert "Traceback" not in done.stderr
     assert sorted(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize("model", ["model", "closed/model", "closed/a/b/model", "empty"])
+def test_a_place_that_takes_no_model_is_told_first(music, here, command, model, monkeypatch):
+    for name in ("closed", "empty"):
+        (here / name).mkdir()
+    monkeypatch.setattr("lstmgenre.files.directories.os.access", lambda _, mode, **__: not mode & os.W_OK)
+    done = command(f"learn {music} {model} --work work")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "nothing can be written in that directory" in done.stderr
+    assert sorted(path.name for path in here.rglob("*")) == ["closed", "empty"]
 
 
 def test_it_says_what_it_learnt_from_and_how_good_it_is(learnt):

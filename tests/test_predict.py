@@ -258,6 +258,18 @@ def test_where_nothing_can_be_written_is_told_before_songs_are_listened_to(music
     assert (here / "file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("options", ["--out out.csv", "--out closed/out.csv", "--m3u closed", "--m3u closed/a/lists"])
+def test_directories_that_take_no_file_are_told_before_songs_are_listened_to(
+    music, command, here, options, monkeypatch
+):
+    (here / "closed").mkdir()
+    monkeypatch.setattr("lstmgenre.files.directories.os.access", lambda _, mode, **__: not mode & os.W_OK)
+    monkeypatch.setattr("lstmgenre.serving.answers", lambda *_: pytest.fail("songs were listened to"))
+    done = command(f"predict bundle music {options}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "nothing can be written in that directory" in done.stderr
+
+
 def test_a_run_that_came_and_went_meanwhile_is_gone_on_with(tmp_path):
     first, second = (Answers(tmp_path / "out", jsonl=False) for _ in range(2))
     first.add(record("a", Prediction("rock", SCORES, [])))

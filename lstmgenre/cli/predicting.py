@@ -84,10 +84,11 @@ def predict(
 
         begin_imports("lstmgenre.bundle", "lstmgenre.audio.resampling", "av")
     from lstmgenre import serving
-    from lstmgenre.prediction import UNKNOWN, Answers, check_playlists, write_playlists
+    from lstmgenre.files import check_writable
+    from lstmgenre.prediction import UNKNOWN, Answers, write_playlists
 
     if m3u:
-        check_playlists(m3u)
+        check_writable(m3u)
     answers = Answers(out, form is Form.jsonl) if out else None
     if answers:
         answers.warn_if_older(directory)

@@ -11,7 +11,7 @@ followed, as recipes spread storage over disks, but not one that only commands m
 names on the command line may be a link: tables.open_output follows it.
 """
 
-from lstmgenre.files.directories import atomic_directory, check_directory, exclusive, own_directory
+from lstmgenre.files.directories import atomic_directory, check_directory, check_writable, exclusive, own_directory
 from lstmgenre.files.reading import open_fifo, read_all, read_file, state_of
 from lstmgenre.files.temporary import in_temporary_directory
 from lstmgenre.files.writing import atomic_output, open_own
@@ -20,6 +20,7 @@ __all__ = [
     "atomic_directory",
     "atomic_output",
     "check_directory",
+    "check_writable",
     "exclusive",
     "in_temporary_directory",
     "open_fifo",

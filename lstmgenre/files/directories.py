@@ -47,13 +47,23 @@ def exclusive(directory: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def check_writable(directory: Path) -> None:
+    """Raises DataError where no file can be made in a directory, or in the nearest above it where it is not there."""
+    there = next(path for path in (directory, *directory.parents, Path()) if os.path.lexists(path))
+    if not there.is_dir():
+        raise DataError(f"{there}: is no directory: name another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{there}: nothing can be written in that directory: name another")
+
+
 def check_directory(path: Path, kinds: Collection[Collection[str]] = (), taken: str = "is there already") -> None:
-    """Raises DataError where `atomic_directory` would, because of what has that name."""
+    """Raises DataError where `atomic_directory` would, because of what has that name or of where it is."""
     target = Path(os.path.realpath(path))
     if target == Path.cwd():  # whoever is in it would be left in a directory without a name
         raise DataError(f"{path}: is the directory you are in: name another")
     if os.path.lexists(target) and not _is_empty(target) and not _is_one_of(target, kinds):
         raise DataError(f"{path}: {taken}")
+    check_writable(target.parent)
 
 
 @contextmanager
