@@ -130,7 +130,7 @@ def test_the_bundle_is_the_system_that_was_chosen_and_names_genres(learnt, music
 
 
 def test_no_network_has_heard_the_tracks_that_its_posteriors_are_judged_on(learnt):
-    _, root = learnt
+    outcome, root = learnt
     exp = root / "model.work/exp/lstm"
     judged = dict(read_table(f"scp:{exp}/folds/post.scp"))
     assert sorted(judged) == DataDir.read(root / "model.work/data/train").utterances
@@ -145,7 +145,12 @@ def test_no_network_has_heard_the_tracks_that_its_posteriors_are_judged_on(learn
             seen.add(utterance)
     assert seen == set(judged)
     votes = {u: sorted(STEPS)[majority_vote(posteriors)] for u, posteriors in judged.items()}
-    assert score_json.read(exp / "folds/score.json").tracks["majority vote"].predictions == votes
+    written = score_json.read(exp / "folds/score.json")
+    assert written.tracks["majority vote"].predictions == votes
+    assert sorted(written.tracks) == ["choice", "fseg", "lseg", "majority vote"]
+    alone = score_json.read(exp.parent / "scat_svm/folds/score.json")
+    assert alone.tracks.keys() == {"scat_svm"}
+    assert alone.tracks["scat_svm"].predictions == outcome.selection.scores.tracks["scat"].predictions
 
 
 def test_the_network_that_is_kept_is_that_of_the_lowest_held_out_loss(learnt):
@@ -409,6 +414,8 @@ def test_on_the_command_line(music, command, here, monkeypatch):
     assert str(music) not in told
     assert not re.search("ISMIR|paper|Of several LSTMs|Test tracks by artists", told)
     assert "choice is what it is worth" in told
+    assert "| mean scattering + SVM |" in told
+    assert not re.search(r"LSTM\([0-9-]+\) scat|\bscat\b *\|", told)  # no network has a part in it
     for text in (made, (here / "my model/README.md").read_text()):  # the command that made it, not the one that failed
         assert f"lstmgenre learn {music} 'my model' --nj 1 --json" in text
         assert "gone" not in text

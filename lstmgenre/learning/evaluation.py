@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lstmgenre import provenance, score_json
@@ -19,7 +19,7 @@ from lstmgenre.parallel.run import run
 from lstmgenre.parallel.table import map_table
 from lstmgenre.scoring import Report
 from lstmgenre.segments import mean_vector
-from lstmgenre.selection import VOTE, Evidence, Selection, System, Trial, select, try_out, variants
+from lstmgenre.selection import SCAT, VOTE, Evidence, Selection, System, Trial, select, try_out, variants
 from lstmgenre.svm import SegmentSvm
 from lstmgenre.tables import read_table
 from lstmgenre.text import counted
@@ -30,7 +30,7 @@ FOLDS = "folds"
 """The split whose scores are those of cross-validation."""
 TEST = "test"
 
-_MAJORITY = "majority"
+_SCAT, _MAJORITY = "scat_svm", "majority"  # baselines, by the names that `lstmgenre report` knows
 _WORTH_A_PROCESS = 200  # tracks: of fewer, all trials together take no longer than processes take to start
 _TRIED = b"tried out"
 
@@ -54,7 +54,7 @@ def choose(train: DataDir, evidence: Evidence, exp: Path, system: str | None, me
     for name, score in chosen.scores.tracks.items():
         if name != VOTE:
             scores.add_tracks(name, score.predictions, evidence.utt2genre)
-    score_json.write(ExpDir(exp).score(FOLDS), scores)
+    _write(scores, exp, FOLDS)
     _score_majority(evidence.utt2genre, evidence.utt2genre, evidence.genres, exp, FOLDS)
     right = ", ".join(f"{name} {chosen.scores.tracks[name].accuracy.correct}" for name in chosen.best)
     logger.info("systems: right of %d tracks: %s; %s is taken", chosen.worth.accuracy.total, right, chosen.chosen.name)
@@ -113,7 +113,7 @@ def score_test(test: DataDir, train: DataDir, exp: Path) -> Report:
     scores.seen = provenance.seen(provenance.contents_of(test.feats), provenance.contents_of(train.feats))
     if scores.seen:
         logger.warning("test: no test score: %s", scores.about_seen())
-    score_json.write(ExpDir(exp).score(TEST), scores)
+    _write(scores, exp, TEST)
     _score_majority(train.utt2genre, test.utt2genre, train.genres, exp, TEST)
     logger.info("test: scored on %s", counted(len(scores.truth), "track"))
     return scores
@@ -121,8 +121,17 @@ def score_test(test: DataDir, train: DataDir, exp: Path) -> Report:
 
 def forget_test(exp: Path) -> None:
     """Remove the scores of a run before, which had tracks to test on."""
-    for directory in (exp, exp.parent / _MAJORITY):
+    for directory in (exp, exp.parent / _SCAT, exp.parent / _MAJORITY):
         shutil.rmtree(directory / TEST, ignore_errors=True)
+
+
+def _write(scores: Report, exp: Path, split: str) -> None:
+    """Those of the network's systems in EXP_DIR, and of the SVM that needs none in a directory beside it, as of the
+    recipe's baseline."""
+    tracks = dict(scores.tracks)
+    alone = {_SCAT: tracks.pop(SCAT)}
+    score_json.write(ExpDir(exp).score(split), replace(scores, tracks=tracks))
+    score_json.write(ExpDir(exp.parent / _SCAT).score(split), replace(scores, frames=None, tracks=alone))
 
 
 def _score_majority(
