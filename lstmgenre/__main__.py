@@ -58,8 +58,6 @@ def main() -> None:
             _fail(f"interrupted; to go on: {shlex.join(['lstmgenre', *sys.argv[1:]])}")
         sys.exit(128 + stop.args[0])
     except OSError as error:
-        if isinstance(error.__context__, LstmGenreError):  # whose log did not go on the full disk
-            _end(str(error.__context__), error.__context__.exit_status)
         _end(f"{error.filename or 'input or output'}: {error.strerror or error}", 1)
     except Exception as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):

@@ -1,6 +1,7 @@
 """Standard streams that are closed or full, and disks that are full: nothing goes where it does not belong."""
 
 import errno
+import logging
 import os
 import resource
 import signal
@@ -15,6 +16,7 @@ from lstmgenre.datadir import DataDir
 from lstmgenre.errors import DataError
 from lstmgenre.files import atomic_output
 from lstmgenre.nnet1 import init
+from lstmgenre.parallel.run import shard_log
 from lstmgenre.scattering import scat_json
 from lstmgenre.tables import TableWriter, open_output
 from tests.banks import SMALL
@@ -101,6 +103,22 @@ def files_of_at_most(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("size", [0, 30, 200])
+def test_a_log_that_a_full_disk_does_not_take_stops_nothing(here, size):
+    def work(fails):
+        with shard_log(here / "log/a.log", "work"):
+            logging.getLogger("lstmgenre").info("%s", 10_000 * "half done ")
+            if fails:
+                raise DataError("bad data")
+            return "done"
+
+    with files_of_at_most(size):
+        assert work(False) == "done"
+        with pytest.raises(DataError, match="bad data"):
+            work(True)
+    assert (here / "log/a.log").stat().st_size == size
 
 
 def error_of(done):

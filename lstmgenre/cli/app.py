@@ -143,7 +143,7 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
     the one that made what is here: it puts back the record that it found.
     """
     from lstmgenre.expdir import Run
-    from lstmgenre.files import atomic_output, open_own, own_directory
+    from lstmgenre.files import atomic_output, open_log, own_directory
 
     log = own_directory(directory / "log")
     name = name or str(context.info_name)
@@ -154,7 +154,7 @@ def run_record(context: typer.Context, directory: Path, name: str | None = None)
     before = path.read_bytes() if path.is_file() else None
     if not run.is_same_as(path):
         run.write(path)
-    with open_own(log / f"{name}.log") as stream:
+    with open_log(log / f"{name}.log") as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger("lstmgenre").addHandler(handler)

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,3 +73,29 @@ def open_own(path: str | os.PathLike[str], mode: str = "a") -> IO[Any]:
             os.close(descriptor)
         raise DataError(f"{os.fspath(path)}: a link or no regular file, which is not written through: remove it")
     return os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8")
+
+
+class Log:
+    """A text stream for which a full disk is no error: what it does not take is lost, and the work goes on."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+
+    def flush(self) -> None:
+        """It is done."""
+
+
+@contextmanager
+def open_log(path: str | os.PathLike[str], mode: str = "a") -> Iterator[Log]:
+    """`open_own` for a log. Raises as that does."""
+    stream = open_own(path, mode)
+    try:
+        yield Log(stream)
+    finally:
+        with suppress(OSError):
+            stream.close()

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from lstmgenre.errors import DataError, LstmGenreError
-from lstmgenre.files import open_own, own_directory
+from lstmgenre.files import open_log, own_directory
 from lstmgenre.parallel import loky
 from lstmgenre.parallel.engine import KILLED, Engine, Job, Lost, Submit
 from lstmgenre.tables.opening import forbids_pipes, pipes_forbidden
@@ -145,7 +145,7 @@ def shard_log(path: Path, title: str) -> Iterator[None]:
     started = time.time()
     root = logging.getLogger("lstmgenre")
     thread = threading.get_ident()
-    with open_own(path, "w") as stream:  # an earlier attempt that still writes has a file of its own then
+    with open_log(path, "w") as stream:  # an earlier attempt that still writes has a file of its own then
         handler = logging.StreamHandler(stream)
         handler.setFormatter(OneLine("%(levelname)s (%(name)s) %(message)s"))
         handler.addFilter(lambda record: record.thread == thread)  # a dask worker may run two shards side by side
@@ -154,7 +154,6 @@ def shard_log(path: Path, title: str) -> Iterator[None]:
         stream.write(
             f"# {title}\n# Running on {platform.node()}, process {os.getpid()}\n# Started at {time.ctime(started)}\n"
         )
-        stream.flush()
         code: Any = 1
         try:
             yield
