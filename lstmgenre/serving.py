@@ -223,8 +223,9 @@ def _hear(system: Bundle, with_tags: bool, song: Song) -> tuple[Heard | LstmGenr
     if not system.features:
         raise DataError("the system was trained on features from elsewhere: give those of the songs with --feats")
     try:
-        heard = system.hear(Path(song.path))
+        heard = system.hear(song.path)
         tag = (labels.genre_in(audio.tags(song.path)) or "") if with_tags else None
     except LstmGenreError as error:
-        return error, None, str(error).replace(song.path, song.name)
+        message = str(error).replace(os.path.abspath(song.path), song.name)
+        return error, None, message.replace(song.path, song.name)
     return heard, tag, ""

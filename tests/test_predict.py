@@ -218,6 +218,19 @@ def test_names_come_from_a_list(music, command, listed, tmp_path, monkeypatch):
     assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [music[2], music[0]]
 
 
+def test_errors_call_files_as_they_were_named(music, command, here):
+    (here / "music" / "empty.wav").touch()
+    (here / "music" / "short.wav").write_bytes(open(music[0], "rb").read()[:300])  # noqa: SIM115
+    for named in ("music", "./music", str(here / "music")):
+        done = command(f"predict bundle {named}")
+        errors = [line for line in done.stderr.splitlines() if ": error: " in line]
+        assert [error.split(": error: ")[1].split(".wav")[0] for error in errors] == [
+            os.path.join(named, name) for name in ("empty", "short")
+        ]
+    gone = command("predict bundle gone.wav")
+    assert gone.stderr.startswith("lstmgenre: error: gone.wav: ")
+
+
 def test_names_come_from_a_named_pipe(music, here):
     os.mkfifo("names")
     with subprocess.Popen(["sh", "-c", "printf '%s\\n' \"$@\" > names", "sh", *music]):
@@ -496,6 +509,7 @@ def test_tags_and_playlists_on_the_command_line(music, command, here):
         ("bundle x --min-probability 1.5", "--min-probability"),
         ("bundle x --nj 0", "--nj"),
         ("bundle - --out y.csv", "standard input"),
+        ("bundle x --out -", "--out takes a file"),
         ("bundle x - --out y.jsonl --jsonl", "standard input"),
     ],
 )

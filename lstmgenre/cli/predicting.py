@@ -77,6 +77,8 @@ def predict(
         raise typer.BadParameter("--feats takes the place of PATH and --files-from; without files no --m3u, no tags")
     if files_from == "-" and "-" in (paths or []):
         raise typer.BadParameter("standard input holds audio or names of files, not both")
+    if out == Path("-"):
+        raise typer.BadParameter("--out takes a file, which another run can add to; without it all is printed")
     if out and "-" in (paths or []):
         raise typer.BadParameter("--out knows songs by their names, and what comes by standard input has none")
     if nj > 1:
