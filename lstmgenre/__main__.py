@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import io
@@ -20,9 +21,11 @@ _OUT_OF_MEMORY = re.compile("out of memory|allocate memory|create a primitive|st
 """What torch, threads and imports that find no room say; they raise RuntimeError or ImportError, not MemoryError."""
 
 # Here, and not in main(), because processes that the program starts import this, too. For every 700 objects that torch
-# brings and that stay Python would look for garbage anew. And the C library would give the memory of every song back to
-# the system, to get it page by page for the next; once it has seen a block of this size come and go, it keeps as much.
+# brings and that stay Python would look for garbage anew, and at the end in all of them, for half a second. And the C
+# library would give the memory of every song back to the system, to get it page by page for the next; once it has seen
+# a block of this size come and go, it keeps as much.
 gc.set_threshold(50_000)
+atexit.register(gc.freeze)
 bytes(31 << 20)
 
 
@@ -64,8 +67,6 @@ def main() -> None:
             raise
         reason = f" ({' '.join(str(error).split())})" if str(error) else ""  # torch's have several lines
         _end(f"out of memory{reason}: use fewer jobs (--nj) or a machine with more of it", 1)
-    finally:
-        gc.freeze()  # all is tidied up; to look for garbage in torch as well would take half a second
 
 
 class _Closed(io.TextIOBase):
