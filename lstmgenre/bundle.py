@@ -269,7 +269,7 @@ class Bundle:
 
     def _decide(self, songs: Sequence[Heard | LstmGenreError]) -> Iterator[Prediction | LstmGenreError]:
         waiting = [song.inputs for song in songs if isinstance(song, Heard) and song.inputs is not None]
-        outputs = iter(self.forward.side_by_side(waiting) if self.forward and waiting else ())
+        outputs = iter(self.forward.side_by_side(waiting) if self.forward else ())
         for song in songs:
             if isinstance(song, LstmGenreError):
                 yield song

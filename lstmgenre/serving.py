@@ -10,7 +10,7 @@ from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
@@ -195,31 +195,31 @@ def _in_process(bundle: Path, with_tags: bool, songs: Sequence[Song]) -> list[An
 
 
 def _answers(system: Bundle, with_tags: bool, songs: Iterable[Song]) -> Iterator[Answer]:
-    begun = deque[tuple[str, str | None, str]]()
+    begun = deque[Answer]()
 
     def heard() -> Iterator[Heard | LstmGenreError]:
         for song in songs:
-            song_or_error, tag, message = _hear(system, with_tags, song)
-            begun.append((song.name, tag, message))
+            song_or_error, answer = _hear(system, with_tags, song)
+            begun.append(answer)
             yield song_or_error
 
-    for answer in system.decide(heard()):
-        name, tag, message = begun.popleft()
-        if isinstance(answer, LstmGenreError):
-            yield Answer(name, error=message or f"{name}: {answer}")
+    for decision in system.decide(heard()):
+        answer = begun.popleft()
+        if isinstance(decision, LstmGenreError):
+            yield replace(answer, error=answer.error or f"{answer.name}: {decision}")
         else:
-            yield Answer(name, answer, tag)
+            yield replace(answer, prediction=decision)
 
 
-def _hear(system: Bundle, with_tags: bool, song: Song) -> tuple[Heard | LstmGenreError, str | None, str]:
-    """The song, with its tag where that is asked for; or why there is none, and that as a message."""
+def _hear(system: Bundle, with_tags: bool, song: Song) -> tuple[Heard | LstmGenreError, Answer]:
+    """The song, and its answer but for the prediction; or why there is none, which the answer tells."""
     if song.features is not None:
         try:
-            return system.hear_features(song.features), None, ""
+            return system.hear_features(song.features), Answer(song.name)
         except DataError as error:  # a system that it does not fit, fits no song
-            return error, None, f"{song.name}: {error}"
+            return error, Answer(song.name, error=f"{song.name}: {error}")
     if song.error:
-        return DataError(song.error), None, song.error
+        return DataError(song.error), Answer(song.name, error=song.error)
     if not system.features:
         raise DataError("the system was trained on features from elsewhere: give those of the songs with --feats")
     try:
@@ -227,5 +227,5 @@ def _hear(system: Bundle, with_tags: bool, song: Song) -> tuple[Heard | LstmGenr
         tag = (labels.genre_in(audio.tags(song.path)) or "") if with_tags else None
     except LstmGenreError as error:
         message = str(error).replace(os.path.abspath(song.path), song.name)
-        return error, None, message.replace(song.path, song.name)
-    return heard, tag, ""
+        return error, Answer(song.name, error=message.replace(song.path, song.name))
+    return heard, Answer(song.name, tag=tag)

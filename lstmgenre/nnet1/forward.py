@@ -83,7 +83,7 @@ class Forward:
             yield self._finished(y)[:, 0].cpu().numpy()
 
     def side_by_side(self, matrices: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The same for matrices (frames, D) of which each has a frame, in memory at once. What comes of too large
+        """Outputs (frames, C) of utterances (frames, D) of a frame or more, in their order. What comes of too large
         numbers is not looked for.
         """
         order = sorted(range(len(matrices)), key=lambda k: -len(matrices[k]))
